@@ -1,0 +1,78 @@
+# `make` alone lists the targets. Nothing here is needed to run a stage: it is dvc.yaml that wires.
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+# uv makes the environment where it is installed (and runs: a shim may not), pip otherwise; UV= is pip.
+ifeq ($(origin UV), undefined)
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+endif
+TENSORFLOW := $(shell sed -n 's/^tensorflow==\([^ ]*\).*/\1/p' requirements.txt)
+INSTALLED := $(VENV)/.installed
+GPU_INSTALLED := $(VENV)/.installed-gpu
+is_on = $(filter-out 0 no false,$(1))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup repro check test test-long format benchmark-full check-isic deps lock clean-resume
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) $(if $(call is_on,$(GPU)),$(GPU_INSTALLED))  ## Make .venv from requirements.lock; GPU=1 adds CUDA
+	@echo "setup: $$($(PY) --version) in $(VENV)"
+
+$(INSTALLED): requirements.lock
+	@python="$$(sh tools/select_python.sh)" || exit 1; \
+	if ! $(PY) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+		echo "setup: making $(VENV) with $$python"; \
+		rm -rf $(VENV); \
+		$(if $(UV),$(UV) venv --quiet --python "$$python" $(VENV),"$$python" -m venv $(VENV)) \
+			|| { rm -rf $(VENV); exit 1; }; \
+	fi
+ifneq ($(UV),)
+	$(UV) pip install --python $(PY) --require-hashes -r requirements.lock
+else
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
+	$(PY) -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+endif
+	@touch $@
+
+# CUDA's wheels are not in the lock: they are 3 GB that most machines do not need.
+$(GPU_INSTALLED): $(INSTALLED)
+	$(if $(UV),$(UV) pip install --python $(PY),$(PY) -m pip install) 'tensorflow[and-cuda]==$(TENSORFLOW)'
+	$(PY) -m tools.check_gpu
+	@touch $@
+
+repro: setup  ## Run the pipeline; RECIPE=sample|isic|real, DATA="folder …", FORCE=1
+	@$(PY) -m tools.repro $(if $(RECIPE),--recipe $(RECIPE)) $(if $(DATA),--data $(DATA)) $(if $(call is_on,$(FORCE)),--force)
+
+check: $(INSTALLED)  ## Format and lint checks, fast tests: under a minute
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m pytest -q -m "not slow and not long"
+
+test: $(INSTALLED)  ## Every test that CI runs
+	$(PY) -m pytest -q
+
+test-long: $(INSTALLED)  ## The tests that take longer than CI allows
+	$(PY) -m pytest -q -m long
+
+format: $(INSTALLED)  ## Format the code and mend what ruff can mend
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+benchmark-full: $(INSTALLED)  ## Latency at the paper's input sizes, to reports/benchmark-full
+	$(PY) -m tools.benchmark_full
+
+check-isic: $(INSTALLED)  ## 24 originals of DATA=../shared/data through the paper's sizes, one epoch
+	$(PY) -m tools.check_isic $(or $(DATA),../shared/data)
+
+deps: $(INSTALLED)  ## List in dvc.yaml the modules that each stage imports
+	$(PY) -m tools.imports
+
+lock:  ## Resolve requirements.txt into requirements.lock, with hashes (needs uv)
+	@uv --version >/dev/null 2>&1 || { echo "error: make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
+	uv pip compile --universal --python-version 3.11 --generate-hashes requirements.txt -o requirements.lock
+
+clean-resume:  ## Forget half-trained members, so that training starts at its first epoch
+	rm -rf .resume/train .resume/logs

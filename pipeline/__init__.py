@@ -1,0 +1,1 @@
+"""From dermoscopy archives to a measured ONNX ensemble; see README.md."""

@@ -1,0 +1,1 @@
+"""What runs at the hospital: a bundle, ONNX Runtime, never TensorFlow."""

@@ -1,0 +1,113 @@
+"""Prove from a finished table alone that nothing crosses its parts, and count what is in them.
+
+This does not use the components that `pipeline.cases.split` built: it takes the table's
+identifiers and hashes, and looks at the folds of the rows that share one.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.cases.duplicates import find_duplicates
+from pipeline.cases.split import SplitParams
+from pipeline.classes import CLASSES
+
+IDENTIFIERS = {
+    "patient": "patient_id",
+    "lesion": "lesion_id",
+    "image": "image_id",
+    "component": "group_id",
+}
+
+
+class LeakError(ValueError):
+    """Something that must be in one part is in several; the message names it."""
+
+
+def prove(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
+    """Check that no patient, lesion, duplicate or component is in two folds, and count.
+
+    Args:
+        frame: With `group_id`, `fold` and `is_repeated`, as from `split`.
+        params: For the distance of near duplicates, and what was asked for.
+
+    Returns:
+        What stage `split` writes as its proof.
+
+    Raises:
+        LeakError: Something crosses.
+    """
+    pairs = find_duplicates(frame, params.near_duplicate_bits)
+    crossings = {
+        **{name: crossing_values(frame, column) for name, column in IDENTIFIERS.items()},
+        "duplicate": crossing_pairs(frame, pairs),
+    }
+    for name, found in crossings.items():
+        if found:
+            raise LeakError(
+                f"each {name} must be in one fold. Got: {len(found)} in several, first {found[:5]}."
+            )
+    repeated = frame.is_repeated.to_numpy()
+    return {
+        "crossings": {name: len(found) for name, found in crossings.items()},
+        "duplicate_pairs": count_pairs(frame, pairs),
+        "repeated_rows_dropped": int(repeated.sum()),
+        **count_parts(frame[~repeated], params),
+    }
+
+
+def crossing_values(frame: pd.DataFrame, column: str) -> list[str]:
+    """Return the values of a column, but the empty one, whose rows are in several folds."""
+    folds = frame[frame[column] != ""].groupby(column).fold.nunique()
+    return folds.index[folds > 1].tolist()
+
+
+def crossing_pairs(frame: pd.DataFrame, pairs: np.ndarray) -> list[str]:
+    """Return the pairs of rows `(pairs, 2)` that are in different folds, as `id = id`."""
+    fold, image_id = frame.fold.to_numpy(), frame.image_id.to_numpy()
+    return [f"{image_id[a]} = {image_id[b]}" for a, b in pairs if fold[a] != fold[b]]
+
+
+def count_pairs(frame: pd.DataFrame, pairs: np.ndarray) -> dict[str, int]:
+    """Count duplicate pairs: by equal bytes, by near hash alone, and with unlike diagnoses."""
+    first, second = pairs.T
+    digest, diagnosis = frame.sha256.to_numpy(), frame.diagnosis.to_numpy()
+    equal = (digest[first] == digest[second]) & (digest[first] != "")
+    return {
+        "equal_bytes": int(equal.sum()),
+        "near": int((~equal).sum()),
+        "with_different_diagnosis": int((diagnosis[first] != diagnosis[second]).sum()),
+    }
+
+
+def count_parts(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
+    """Count cases, components and classes by part.
+
+    Raises:
+        LeakError: A part that must be there is empty, or one that must not be is there.
+    """
+    expected = {"test", *map(str, range(params.folds))}
+    if set(frame.fold) != expected:
+        raise LeakError(f"folds must be {sorted(expected)}. Got: {sorted(set(frame.fold))}.")
+    parts = {}
+    for fold, rows in frame.groupby("fold"):
+        classes = rows.diagnosis.value_counts()
+        parts[fold] = {
+            "cases": len(rows),
+            "components": int(rows.group_id.nunique()),
+            "classes": {name: int(classes.get(name, 0)) for name in CLASSES},
+        }
+    there = set(frame.diagnosis)
+    return {
+        "cases": len(frame),
+        "components": int(frame.group_id.nunique()),
+        "largest_component": int(frame.group_id.value_counts().iloc[0]),
+        "test_share": {"wanted": params.test_share, "reached": parts["test"]["cases"] / len(frame)},
+        "folds": parts,
+        # Where a class has fewer components than there are parts, some part goes without.
+        "classes_absent": {
+            fold: [name for name in CLASSES if name in there and not part["classes"][name]]
+            for fold, part in parts.items()
+        },
+    }

@@ -1,0 +1,110 @@
+"""One row of an archive's table, in the words of the manifest, with what is wrong with it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.cases.demographic_words import age_of, is_missing, sex_of
+from pipeline.cases.diagnosis import UnknownDiagnosisError
+from pipeline.cases.tables import Record
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a row or a file is not used: the kind is counted, the text is for people."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a table says of one image; empty text and NaN where unknown.
+
+    Attributes:
+        line: Line of the table.
+        problem: Why the row cannot be used, or `None`.
+        unknown_words: (column, word) of each word for sex or site that is not known.
+    """
+
+    line: int
+    image_id: str
+    patient_id: str
+    lesion_id: str
+    sex: str
+    age_years: float
+    site: str
+    diagnosis_raw: str
+    diagnosis: str
+    licence: str
+    problem: Problem | None
+    unknown_words: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a form's reader takes from a record before it becomes a `Row`.
+
+    Attributes:
+        site: The site and the word that was not known, as from `site_of`.
+        classify: Gives the class or raises `UnknownDiagnosisError`.
+        problem: A problem that only this form has, or `None`.
+    """
+
+    image_id: str
+    patient_id: str
+    lesion_id: str
+    sex: str
+    age: str
+    site: tuple[str, str]
+    diagnosis_raw: str
+    classify: Callable[[], str]
+    licence: str
+    problem: Problem | None
+
+
+def make_row(record: Record, words: Words) -> Row:
+    """Turn a record into a row; the first problem found is the row's problem."""
+    problems = [_problem_of_record(record, words), words.problem]
+    diagnosis, age_years = "", math.nan
+    try:
+        diagnosis = words.classify()
+    except UnknownDiagnosisError as error:
+        problems.append(Problem("unknown diagnosis", str(error)))
+    try:
+        age_years = age_of(words.age)
+    except ValueError as error:
+        problems.append(Problem("wrong age", str(error)))
+    sex, unknown_sex = sex_of(words.sex)
+    site, unknown_site = words.site
+    return Row(
+        line=record.line,
+        image_id=words.image_id,
+        patient_id=_identifier(words.patient_id),
+        lesion_id=_identifier(words.lesion_id),
+        sex=sex,
+        age_years=age_years,
+        site=site,
+        diagnosis_raw=words.diagnosis_raw,
+        diagnosis=diagnosis,
+        licence=words.licence,
+        problem=next((problem for problem in problems if problem), None),
+        unknown_words=tuple(
+            (column, word)
+            for column, word in (("sex", unknown_sex), ("site", unknown_site))
+            if word
+        ),
+    )
+
+
+def _problem_of_record(record: Record, words: Words) -> Problem | None:
+    if record.problem:
+        return Problem("damaged row", record.problem)
+    if not words.image_id:
+        return Problem("no image id", "image id must not be empty.")
+    return None
+
+
+def _identifier(word: str) -> str:
+    """Empty where missing: a placeholder shared by strangers must not link them."""
+    return "" if is_missing(word) else word

@@ -1,0 +1,205 @@
+"""Word `MODEL_CARD.md`: what a bundle is for, what it was trained on, how well it does.
+
+Every figure stands with its n and its interval; what is undefined is said to be.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.classes import CLASS_NAMES
+from pipeline.deploy.bundle import Manifest, OperatingPoint
+
+FIGURES = {
+    "macro_auroc": "macro AUROC, one class against the rest",
+    "macro_average_precision": "macro average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+}
+CLASS_FIGURES = ("recall", "precision", "auroc")
+LIMITS = (
+    "Measured on the archive described here, not in a clinic: other cameras, skin tones, ages and "
+    "prevalences give other figures.",
+    "Nine classes only. `UNK` is the archives' benign lesion that is not further specified, not a "
+    "statement that the image cannot be judged; a picture that is no lesion still gets nine "
+    "probabilities.",
+    "Rank scores order the cases of one class; they are not probabilities and do not compare "
+    "across classes.",
+    "Probabilities are fitted to the share of each class among the training images.",
+    "The codes in `labels.json` are null until they are checked against the terminologies.",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images of one source under one licence."""
+
+    name: str
+    licence: str
+    images: int
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the stages before have measured.
+
+    Attributes:
+        metrics: `metrics.json` of stage `evaluate`.
+        per_class: Rows of its `per_class.csv`, as text.
+        interval: Share of the resamples inside the intervals.
+        sources: Of all cases, training and test.
+        parity: `parity.json` of stage `export`.
+    """
+
+    metrics: dict[str, dict[str, Any]]
+    per_class: list[dict[str, str]]
+    interval: float
+    sources: list[Source]
+    parity: dict[str, dict[str, Any]]
+
+
+def word_card(manifest: Manifest, evidence: Evidence) -> str:
+    """Word the whole card, in Markdown."""
+    sections = (
+        _purpose(manifest),
+        _data(evidence.sources),
+        _performance(evidence),
+        _classes(evidence),
+        _operating_point(manifest.thresholds["malignant"]),
+        _members(manifest, evidence.parity),
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in LIMITS),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _purpose(manifest: Manifest) -> str:
+    used = "age, sex and site" if manifest.demographics.used else "no demographics"
+    return (
+        f"# {manifest.name} {manifest.version}\n\n"
+        "**Research use only; not a diagnosis.**\n\n"
+        "An ensemble of networks that takes one dermoscopic image and "
+        f"{used}, and gives nine probabilities. It is meant to assist people who judge lesions, in "
+        "studies; it must not decide on treatment, replace an examination, or be used on images "
+        "that are not dermoscopy."
+    )
+
+
+def _data(sources: list[Source]) -> str:
+    rows = [
+        (
+            source.name,
+            source.images,
+            "none: generated" if source.synthetic else source.licence or "unknown",
+        )
+        for source in sources
+    ]
+    text = "## Data\n\n" + _table(("source", "images", "licence of the images"), rows)
+    if any(source.synthetic for source in sources):
+        text += (
+            "\n\n**Trained and tested on synthetic images (all sources marked as generated).** "
+            "They exercise the software; they teach nothing about skin, and no figure below says "
+            "anything about patients."
+        )
+    return text
+
+
+def _performance(evidence: Evidence) -> str:
+    rows = [
+        (model, wording, *_estimate(found, key), found["n"])
+        for model, found in evidence.metrics.items()
+        for key, wording in FIGURES.items()
+        if key in found
+    ]
+    of_ensemble = evidence.metrics["ensemble"]
+    majority = _number(of_ensemble["majority_accuracy"])
+    return (
+        "## Performance on the test set\n\n"
+        f"n = {of_ensemble['n']} images of {of_ensemble['resampling_units']} patients (lesions, or "
+        "images where no patient is known), none of them used in training. Intervals: "
+        f"{evidence.interval:.0%}, by resampling patients. Always saying the commonest class would "
+        f"have an accuracy of {majority} (n = {of_ensemble['n']}). AUROC of the ensemble uses rank "
+        "scores, the rest probabilities; `rank_argmax` takes the highest rank score as the "
+        "label.\n\n" + _table(("model", "figure", "value", "interval", "n"), rows)
+    )
+
+
+def _classes(evidence: Evidence) -> str:
+    rows = [
+        (
+            row["class"],
+            CLASS_NAMES[row["class"]],
+            *(" ".join(_estimate(row, key)) for key in CLASS_FIGURES),
+            f"{row['positives']} of {row['n']}",
+        )
+        for row in evidence.per_class
+        if row["model"] == "ensemble"
+    ]
+    head = ("class", "name", *CLASS_FIGURES, "n")
+    return "## Performance by class, ensemble on the test set\n\n" + _table(head, rows)
+
+
+def _operating_point(point: OperatingPoint) -> str:
+    text = "## Malignant or not\n\nScore: sum of the probabilities of the malignant classes. "
+    if point.threshold is None:
+        return text + f"Threshold: undefined ({point.rule}; {point.positives} malignant images)."
+    figures = [
+        (name, *_estimate({name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}, name), n)
+        for name, e, n in (
+            ("sensitivity", point.sensitivity, point.positives),
+            ("specificity", point.specificity, point.n - point.positives),
+        )
+    ]
+    return (
+        f"{text}Threshold: {point.threshold:.6g}, the {point.rule}. The figures are of the same "
+        f"images that chose it, so they flatter; intervals: {point.interval:.0%}, by resampling "
+        "patients.\n\n" + _table(("figure", "value", "interval", "n"), figures)
+    )
+
+
+def _members(manifest: Manifest, parity: dict[str, dict[str, Any]]) -> str:
+    rows = [
+        (
+            name,
+            f"EfficientNet-{member.backbone.upper()}",
+            member.crop_px,
+            member.input_px,
+            "yes" if member.demographics else "no",
+            f"{parity[name]['difference']:.1e}",
+            parity[name]["images"],
+        )
+        for name, member in sorted(manifest.members.items())
+    ]
+    head = (
+        "member",
+        "backbone",
+        "crop, px",
+        "input, px",
+        "demographics",
+        "largest difference",
+        "n",
+    )
+    return (
+        "## Members\n\nLargest difference of any probability between ONNX Runtime and Keras, on n "
+        f"images.\n\n{_table(head, rows)}"
+    )
+
+
+def _estimate(row: dict[str, Any], key: str) -> tuple[str, str]:
+    """Word a value and its interval, each of them a number, its text, or undefined."""
+    value, low, high = (row.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    if value in (None, ""):
+        return "undefined", "-"
+    if low in (None, "") or high in (None, ""):
+        return _number(value), "[undefined]"
+    return _number(value), f"[{_number(low)}, {_number(high)}]"
+
+
+def _number(value: float | str) -> str:
+    return f"{float(value):.3f}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

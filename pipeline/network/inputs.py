@@ -1,0 +1,92 @@
+"""From the split's table and a member's arrays to the batches of one epoch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import manifest
+from pipeline.classes import CLASSES
+from pipeline.demographics import DEMOGRAPHICS_WIDTH, encode_demographics
+from pipeline.storage import ArrayShards
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases with all that a member needs of them; pixels stay on disk.
+
+    Attributes:
+        image_ids: Names, in a fixed order.
+        labels: Index into `CLASSES`, `(n,)` int32.
+        demographics: `(n, DEMOGRAPHICS_WIDTH)` float32.
+        shards: Their arrays at the member's input size.
+    """
+
+    image_ids: list[str]
+    labels: np.ndarray
+    demographics: np.ndarray
+    shards: ArrayShards
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """Read the images of some rows, `(rows, input_px, input_px, 3)` uint8."""
+        return self.shards.read([self.image_ids[row] for row in rows])
+
+
+def load_cases(table: Path, arrays: Path) -> tuple[pd.DataFrame, ArrayShards]:
+    """Open the split's manifest and the arrays of one member.
+
+    Raises:
+        ValueError: An image of the manifest has no array.
+    """
+    frame = manifest.read(table)
+    shards = ArrayShards(arrays)
+    absent = sorted(set(frame.image_id) - set(shards.image_ids))
+    if absent:
+        raise ValueError(
+            f"{arrays} must hold every image of {table}. "
+            f"Missing {len(absent)}, first {absent[:5]}. Run stage resize."
+        )
+    return frame, shards
+
+
+def select_cases(frame: pd.DataFrame, shards: ArrayShards) -> Cases:
+    """Take the rows of a table as cases, in the table's order."""
+    rows = frame[["age_years", "sex", "site"]].itertuples(index=False)
+    vectors = [encode_demographics(*row) for row in rows]
+    return Cases(
+        image_ids=frame.image_id.tolist(),
+        labels=frame.diagnosis.map(CLASSES.index).to_numpy(np.int32),
+        demographics=np.reshape(vectors, (len(frame), DEMOGRAPHICS_WIDTH)).astype(np.float32),
+        shards=shards,
+    )
+
+
+def split_fold(frame: pd.DataFrame, fold: int) -> dict[str, pd.DataFrame]:
+    """Part a table into `training`, `out_of_fold` and `test` rows as seen from one fold.
+
+    Raises:
+        ValueError: A part that training needs is empty.
+    """
+    parts = {
+        "training": frame[~frame.fold.isin(["test", str(fold)])],
+        "out_of_fold": frame[frame.fold == str(fold)],
+        "test": frame[frame.fold == "test"],
+    }
+    for name in ("training", "out_of_fold"):
+        if parts[name].empty:
+            raise ValueError(f"fold {fold} must have {name} rows. Got: none of {len(frame)} rows.")
+    return parts
+
+
+def shuffled_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+    """Return the rows of each batch of one epoch: a permutation, its last partial batch left out.
+
+    A training set smaller than one batch is one batch.
+    """
+    order = np.random.default_rng([seed, epoch, 0]).permutation(count)
+    size = min(batch_size, count)
+    return [order[start : start + size] for start in range(0, count - size + 1, size)]

@@ -1,0 +1,104 @@
+"""Confidence intervals by resampling patients.
+
+Images of one patient look alike: to draw them apart would make intervals too narrow. A resample
+draws as many patients as there are, with replacement, and takes all their images; where the patient
+is unknown the lesion stands in, and where neither is known the image. All models of a report are
+measured on the same resamples. Intervals are percentiles (Efron and Tibshirani 1993, chapter 13).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.scoring.metrics import ScoredCases, every_case_once, measure
+
+# With fewer defined resamples an interval would describe those that happened to hold every class.
+LEAST_DEFINED = 0.5
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric with its interval; `None` where undefined.
+
+    Attributes:
+        value: On the cases as they are.
+        low: Lower end of the interval.
+        high: Upper end.
+        resamples: How many resamples had a defined value; the others were skipped.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    resamples: int
+
+
+def resampling_units(cases: pd.DataFrame) -> np.ndarray:
+    """Number the patients of cases; lesions where no patient is known, else images.
+
+    Args:
+        cases: With the columns `patient_id`, `lesion_id`, `image_id`; empty means unknown.
+
+    Returns:
+        Number of each case's unit, from 0 without gaps, `(n,)` int.
+    """
+    names = "image " + cases.image_id
+    for column in ("lesion_id", "patient_id"):
+        names = names.mask(cases[column] != "", column + " " + cases[column])
+    return np.unique(names.to_numpy(object), return_inverse=True)[1]
+
+
+def draw_counts(units: np.ndarray, *, repeats: int, seed: int) -> np.ndarray:
+    """Draw resamples of units.
+
+    Args:
+        units: From `resampling_units`, `(n,)`.
+        repeats: How many resamples.
+        seed: Of the draw.
+
+    Returns:
+        How often each case stands in each resample, `(repeats, n)` int64.
+    """
+    total = int(units.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(total, np.full(total, 1 / total), size=repeats)
+    return drawn[:, units]
+
+
+def percentile_interval(
+    values: np.ndarray, interval: float
+) -> tuple[float | None, float | None, int]:
+    """Return the interval's ends and the number of defined values.
+
+    Args:
+        values: Of the resamples, `(repeats,)`; NaN where undefined.
+        interval: Share of the resamples inside, in (0, 1).
+    """
+    defined = values[~np.isnan(values)]
+    if len(defined) == 0 or len(defined) < LEAST_DEFINED * len(values):
+        return None, None, len(defined)
+    low, high = np.quantile(defined, [(1 - interval) / 2, (1 + interval) / 2])
+    return float(low), float(high), len(defined)
+
+
+def estimate(cases: ScoredCases, counts: np.ndarray, interval: float) -> dict[str, Estimate]:
+    """Compute every metric of `metrics.measure` with its interval.
+
+    Args:
+        cases: At least one case.
+        counts: From `draw_counts`; the same for all models that are compared.
+        interval: Share of the resamples inside, in (0, 1).
+    """
+    points = measure(cases, every_case_once(len(cases)))
+    resampled = measure(cases, counts)
+    estimates = {}
+    for name, (point,) in points.items():
+        low, high, resamples = percentile_interval(resampled[name], interval)
+        known = not np.isnan(point)
+        estimates[name] = Estimate(
+            float(point) if known else None,
+            low if known else None,
+            high if known else None,
+            resamples,
+        )
+    return estimates

@@ -1,0 +1,70 @@
+"""Stage `ensemble`: rank tables, rank averages and the probability map.
+
+Usage: python -m stages.ensemble data/split/manifest.csv data/predict models/ensemble
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import manifest, params
+from pipeline.command import run_stage
+from pipeline.scoring.ensemble import (
+    EnsembleParams,
+    average_ranks,
+    fit_probability_map,
+    make_reference,
+    rank_scores,
+    save_reference,
+)
+from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES, labels_of, read_members
+from pipeline.storage import atomic_write, write_json
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    settings = params.load("ensemble", EnsembleParams)
+    table = manifest.read(args.table)
+    predicted = read_members(args.predictions, settings.members, settings.fold, table)
+    known = ~predicted.is_test  # out-of-fold: the reference and the map come from these alone
+    if not known.any():
+        raise ValueError(f"{args.table}: fold {settings.fold} must have cases. Got: none.")
+
+    references = {name: make_reference(scores[known]) for name, scores in predicted.scores.items()}
+    ranks = average_ranks(
+        [rank_scores(references[name], scores) for name, scores in predicted.scores.items()]
+    )
+    labels = labels_of(predicted.cases)
+    fitted = fit_probability_map(ranks[known], labels[known], settings.regularisation_c)
+    scored = as_table(predicted.cases, ranks, fitted.apply(ranks))
+
+    save_reference(args.target / "reference.npz", references)
+    write_json(args.target / "probability_map.json", fitted.to_json())
+    with atomic_write(args.target / "predictions.csv", "w") as file:
+        scored.to_csv(file, index=False)
+    print(
+        f"ensemble: {len(references)} members, {known.sum()} out-of-fold and "
+        f"{(~known).sum()} test cases in {args.target}"
+    )
+
+
+def as_table(cases: pd.DataFrame, ranks: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Lay the ensemble's scores out beside the members' predictions."""
+    split = np.where(cases.fold == "test", "test", "out_of_fold")
+    table = pd.DataFrame({"image_id": cases.image_id.to_numpy(), "split": split})
+    names = [*RANK_SCORES, *PROBABILITIES]
+    return table.join(pd.DataFrame(np.hstack([ranks, probabilities]), columns=names))
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="stages.ensemble", description=__doc__)
+    parser.add_argument("table", type=Path, help="manifest written by stage split")
+    parser.add_argument("predictions", type=Path, help="folder of the outputs of stage predict")
+    parser.add_argument("target", type=Path, help="folder to write")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

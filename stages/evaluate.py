@@ -1,0 +1,168 @@
+"""Stage `evaluate`: metrics on the test set with intervals, tables and plots.
+
+Usage: python -m stages.evaluate data/split/manifest.csv data/predict models/train models/ensemble
+reports/evaluate
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pipeline import manifest, params
+from pipeline.command import run_stage
+from pipeline.scoring import plots, tables
+from pipeline.scoring.bootstrap import draw_counts, estimate, resampling_units
+from pipeline.scoring.ensemble import EnsembleParams
+from pipeline.scoring.metrics import ScoredCases, confusion, every_case_once, majority_accuracy
+from pipeline.scoring.predictions import labels_of, read_ensemble, read_members
+from pipeline.storage import atomic_write, read_json, write_json
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """Section `evaluate` of `params.yaml`."""
+
+    bootstrap_repeats: int
+    interval: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.bootstrap_repeats < 1:
+            raise ValueError(
+                f"bootstrap_repeats must be at least 1. Got: {self.bootstrap_repeats}."
+            )
+        if not 0 < self.interval < 1:
+            raise ValueError(f"interval must be in (0, 1). Got: {self.interval}.")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0. Got: {self.seed}.")
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    settings = params.load("evaluate", EvaluateParams)
+    ensemble = params.load("ensemble", EnsembleParams)
+    cases, models = read_models(args, ensemble)
+    units = resampling_units(cases)
+    counts = draw_counts(units, repeats=settings.bootstrap_repeats, seed=settings.seed)
+    estimates = {
+        name: estimate(model, counts, settings.interval)
+        for name, model in tqdm(models.items(), desc="evaluate")
+    }
+
+    labels = models["ensemble"].labels
+    rows = {name: tables.metrics_row(labels, units, found) for name, found in estimates.items()}
+    curves = {name: tables.roc_curves(m) for name, m in models.items() if m.scores is not None}
+    recipe = tables.recipe_table(read_recipe(args, ensemble), estimates, len(cases))
+    write_json(args.target / "metrics.json", rows)
+    written = {
+        "per_class": tables.per_class_table(labels, estimates),
+        "confusion": tables.confusion_table(cases.image_id, models["ensemble"]),
+        "roc": tables.roc_table(curves),
+        "recipe": recipe,
+    }
+    for name, table in written.items():
+        with atomic_write(args.target / f"{name}.csv", "w") as file:
+            table.to_csv(file, index=False)
+    percent = f"{100 * settings.interval:g} % interval"
+    draw_test_set(args.target, models["ensemble"], curves, estimates, percent)
+    plots.plot_history(args.target / "history.png", read_histories(args, ensemble))
+    title = f"Training without augmentation; held out: {name_test_set(len(cases))}, {percent}"
+    plots.plot_table(args.target / "recipe.png", tables.recipe_text(recipe), title)
+    print(tables.headline_text(rows))
+    print(f"evaluate: {len(cases)} test cases, {len(models)} models in {args.target}")
+
+
+def read_models(
+    args: argparse.Namespace, ensemble: EnsembleParams
+) -> tuple[pd.DataFrame, dict[str, ScoredCases]]:
+    """Read the test cases and what each model says of them."""
+    table = manifest.read(args.table)
+    predicted = read_members(args.predictions, ensemble.members, ensemble.fold, table)
+    found = read_ensemble(args.ensemble / "predictions.csv", predicted.cases)
+    test = predicted.is_test
+    if not test.any():
+        raise ValueError(f"{args.table}: the test set must have at least one case. Got: none.")
+    cases = predicted.cases[test]
+    labels = labels_of(cases)
+    ranks, probabilities = (scores[test] for scores in found)
+    models = {
+        # Rank scores order the cases of one class; the label comes from probabilities.
+        "ensemble": ScoredCases(labels, probabilities.argmax(axis=1), ranks, probabilities),
+        # What the label would be without the map: rank scores do not compare across classes.
+        "rank_argmax": ScoredCases(labels, ranks.argmax(axis=1), None, None),
+    }
+    for name, scores in predicted.scores.items():
+        own = scores[test].astype(np.float64)
+        models[name] = ScoredCases(labels, own.argmax(axis=1), own, own)
+    return cases, models
+
+
+def read_recipe(args: argparse.Namespace, ensemble: EnsembleParams) -> list[dict[str, Any]]:
+    """Read the settings and the training accuracy of each member."""
+    rows = []
+    for member in ensemble.members:
+        trained = read_json(args.trained / f"{member}-{ensemble.fold}" / "summary.json")
+        scored = read_json(args.predictions / f"{member}-{ensemble.fold}" / "summary.json")
+        row = {"member": member}
+        row |= {key: trained[key] for key in ("backbone", "crop_px", "input_px", "batch_size")}
+        row |= {key: scored[key] for key in ("training_accuracy", "training_images")}
+        rows.append(row)
+    return rows
+
+
+def read_histories(args: argparse.Namespace, ensemble: EnsembleParams) -> dict[str, pd.DataFrame]:
+    """Read the members' histories under the titles of their plots."""
+    histories = {}
+    for member in ensemble.members:
+        folder = args.trained / f"{member}-{ensemble.fold}"
+        images = read_json(folder / "summary.json")["images"]
+        histories[f"{member}, n = {images}"] = pd.read_csv(folder / "history.csv")
+    return histories
+
+
+def draw_test_set(
+    target: Path,
+    model: ScoredCases,
+    curves: dict[str, tables.Curves],
+    estimates: dict[str, tables.Estimates],
+    percent: str,
+) -> None:
+    """Draw the ensemble's confusion matrix, and every model's ROC curves and AUROC per class."""
+    labels, right = model.labels, estimates["ensemble"]["accuracy"]
+    ranked = {name: estimates[name] for name in curves}
+    of_cases = name_test_set(len(labels))
+    plots.plot_confusion(
+        target / "confusion_matrix.png",
+        confusion(labels, model.predicted, every_case_once(len(labels)))[0],
+        f"Ensemble, {of_cases}\n"
+        f"accuracy {tables.interval_text(right.value, right.low, right.high)}, "
+        f"always the commonest class {majority_accuracy(labels):.3f}",
+    )
+    title = f"One class against the rest, {of_cases}\nAUROC of the ensemble with {percent}"
+    plots.plot_roc(target / "roc.png", curves, ranked, labels, title)
+    title = f"AUROC with {percent}, {of_cases}"
+    plots.plot_per_class(target / "per_class.png", ranked, labels, title)
+
+
+def name_test_set(cases: int) -> str:
+    """Name the test set in a title."""
+    return f"test set, n = {cases} cases"
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="stages.evaluate", description=__doc__)
+    parser.add_argument("table", type=Path, help="manifest written by stage split")
+    parser.add_argument("predictions", type=Path, help="folder of the outputs of stage predict")
+    parser.add_argument("trained", type=Path, help="folder of the outputs of stage train")
+    parser.add_argument("ensemble", type=Path, help="folder written by stage ensemble")
+    parser.add_argument("target", type=Path, help="folder to write")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

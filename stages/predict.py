@@ -1,0 +1,86 @@
+"""Stage `predict`: score the fold left out and the test set with one trained member.
+
+Usage: python -m stages.predict --member b4 --fold 0 data/split/manifest.csv data/resize/b4
+models/train/b4-0 data/predict/b4-0
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import params
+from pipeline.classes import CLASSES
+from pipeline.command import run_stage
+from pipeline.network.inputs import load_cases, select_cases, split_fold
+from pipeline.network.member_params import MemberParams
+from pipeline.network.members import build_member
+from pipeline.network.predict import make_predictor, predict_cases
+from pipeline.network.step import prepare_tensorflow
+from pipeline.storage import atomic_write, write_json
+
+
+@dataclass(frozen=True)
+class PredictParams:
+    """Section `predict` of `params.yaml`."""
+
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Got: {self.batch_size}.")
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    settings = params.load("predict", PredictParams)
+    member = params.load(f"member.{args.member}", MemberParams)
+    prepare_tensorflow()
+    model = build_member(member)
+    model.load_weights(args.trained / "weights.weights.h5")
+    predictor = make_predictor(model)
+    frame, shards = load_cases(args.table, args.arrays)
+
+    tables, summary = [], {}
+    for part, rows in split_fold(frame, args.fold).items():
+        if rows.empty:
+            continue
+        cases = select_cases(rows, shards)
+        scores = predict_cases(predictor, cases, batch_size=settings.batch_size, progress=part)
+        if part == "training":
+            # The recipe's table quotes training accuracy without augmentation.
+            right = scores.argmax(axis=1) == cases.labels
+            summary = {"training_accuracy": float(right.mean()), "training_images": len(cases)}
+        else:
+            tables.append(as_table(scores, cases.image_ids, args.member, args.fold, part))
+    predictions = pd.concat(tables)
+    with atomic_write(args.target / "predictions.csv", "w") as file:
+        # Nine significant digits bring a float32 back exactly.
+        predictions.to_csv(file, index=False, float_format="%.9g")
+    write_json(args.target / "summary.json", summary)
+    print(f"predict: {len(predictions)} cases by {args.member}-{args.fold} in {args.target}")
+
+
+def as_table(
+    scores: np.ndarray, image_ids: list[str], member: str, fold: int, part: str
+) -> pd.DataFrame:
+    """Lay predictions out as DESIGN's table."""
+    table = pd.DataFrame({"image_id": image_ids, "member": member, "fold": fold, "split": part})
+    return table.join(pd.DataFrame(scores, columns=[f"p_{name}" for name in CLASSES]))
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="stages.predict", description=__doc__)
+    parser.add_argument("--member", required=True, help="name in section member of params.yaml")
+    parser.add_argument("--fold", type=int, required=True, help="fold that was left out")
+    parser.add_argument("table", type=Path, help="manifest written by stage split")
+    parser.add_argument("arrays", type=Path, help="folder written by stage resize")
+    parser.add_argument("trained", type=Path, help="folder written by stage train")
+    parser.add_argument("target", type=Path, help="folder to write")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

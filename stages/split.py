@@ -1,0 +1,45 @@
+"""Stage `split`: a test set and folds that no patient, lesion or duplicate crosses, with proof.
+
+Usage: python -m stages.split data/ingest data/split
+"""
+
+import argparse
+from pathlib import Path
+
+from pipeline import manifest, params
+from pipeline.cases.duplicates import find_duplicates
+from pipeline.cases.proof import prove
+from pipeline.cases.split import SplitParams, join_sources, split
+from pipeline.command import run_stage
+from pipeline.storage import write_json
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    settings = params.load("split", SplitParams)
+    tables = sorted(args.source.glob("*/manifest.csv"))
+    if not tables:
+        raise ValueError(f"{args.source} must hold a manifest.csv per source. Run stage ingest.")
+    cases = join_sources([manifest.read(table) for table in tables])
+    duplicates = find_duplicates(cases, settings.near_duplicate_bits)
+    parted = split(cases, duplicates, settings)
+    proof = prove(parted, settings)
+    write_json(args.target / "proof.json", proof)
+    kept = parted[~parted.is_repeated].sort_values("image_id").drop(columns="is_repeated")
+    manifest.write(kept, args.target / "manifest.csv")
+    print(
+        f"split: {proof['cases']} cases in {proof['components']} components, "
+        f"{proof['folds']['test']['cases']} in the test set, {settings.folds} folds, "
+        f"no crossing, in {args.target}"
+    )
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="stages.split", description=__doc__)
+    parser.add_argument("source", type=Path, help="folder with one folder per source of ingest")
+    parser.add_argument("target", type=Path, help="folder to write")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

@@ -1,0 +1,273 @@
+"""Tests of `pipeline.cases.split`."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.cases.duplicates import find_duplicates
+from pipeline.cases.proof import prove
+from pipeline.cases.split import SplitError, SplitParams, join_sources, name_components, split
+from pipeline.classes import CLASSES
+from tests.cases.tables import make_manifest, random_hash
+
+NO_PAIRS = np.empty((0, 2), np.int64)
+
+
+def make_params(**changes):
+    usual = {
+        "seed": 7,
+        "test_share": 0.2,
+        "folds": 3,
+        "train_folds": (0,),
+        "near_duplicate_bits": 24,
+    }
+    return SplitParams(**usual | changes)
+
+
+def split_all(*frames, **changes):
+    params = make_params(**changes)
+    frame = join_sources(frames)
+    return split(frame, find_duplicates(frame, params.near_duplicate_bits), params)
+
+
+def single_lesions(counts):
+    """One image per lesion, `counts` by class."""
+    return make_manifest(
+        *(
+            {"image_id": f"{name}_{n:04d}", "lesion_id": f"{name}_{n}", "diagnosis": name}
+            for name, count in counts.items()
+            for n in range(count)
+        )
+    )
+
+
+# --- parameters
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test_share": 0.0}, r"^test_share must be between 0 and 1\. Got: 0\.0\.$"),
+        ({"test_share": 1.0}, r"^test_share must be between 0 and 1\. Got: 1\.0\.$"),
+        ({"folds": 1}, r"^folds must be at least 2\. Got: 1\.$"),
+        ({"train_folds": (0, 3)}, r"^train_folds must be some of 0 to 2\. Got: \[0, 3\]\.$"),
+        ({"train_folds": ()}, r"^train_folds must be some of 0 to 2\. Got: \[\]\.$"),
+        ({"train_folds": (1, 1)}, r"^train_folds must differ\. Got: \[1, 1\]\.$"),
+        ({"near_duplicate_bits": 65}, r"^near_duplicate_bits must be from 0 to 64\. Got: 65\.$"),
+        ({"near_duplicate_bits": -1}, r"^near_duplicate_bits must be from 0 to 64\. Got: -1\.$"),
+    ],
+)
+def test_impossible_parameters_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_params(**changes)
+
+
+# --- components
+
+
+def test_patients_lesions_and_duplicates_link_across_one_another():
+    frame = join_sources(
+        [
+            make_manifest(
+                {"image_id": "a", "patient_id": "P1"},
+                {"image_id": "b", "patient_id": "P1", "lesion_id": "L1"},
+                {"image_id": "c", "lesion_id": "L1"},
+                {"image_id": "d"},
+                {"image_id": "e", "patient_id": "P2"},
+            )
+        ]
+    )
+
+    groups = name_components(frame, np.array([[2, 3]]))
+
+    assert groups.tolist() == ["a", "a", "a", "a", "e"]
+
+
+def test_missing_identifiers_link_nothing():
+    frame = join_sources([make_manifest({"image_id": "a"}, {"image_id": "b"}, {"image_id": "c"})])
+
+    assert name_components(frame, NO_PAIRS).tolist() == ["a", "b", "c"]
+
+
+def test_patient_and_lesion_of_one_name_are_not_the_same():
+    frame = join_sources(
+        [make_manifest({"image_id": "a", "patient_id": "1"}, {"image_id": "b", "lesion_id": "1"})]
+    )
+
+    assert name_components(frame, NO_PAIRS).tolist() == ["a", "b"]
+
+
+# --- several sources
+
+
+def test_image_of_two_sources_stays_once_but_links_through_both():
+    """Dropped first, the second row of `x` would take the link from `x` to `y` with it."""
+    first = make_manifest({"image_id": "x", "lesion_id": "HAM_1"})
+    second = make_manifest(
+        {"image_id": "x", "lesion_id": "IL_1", "source": "there"},
+        {"image_id": "y", "lesion_id": "IL_1", "source": "there"},
+    )
+
+    frame = join_sources([first, second])
+
+    assert frame.is_repeated.tolist() == [False, True, False]
+    assert name_components(frame, NO_PAIRS).tolist() == ["x", "x", "x"]
+
+
+def test_one_id_for_different_files_is_refused_naming_id_and_sources():
+    first = make_manifest({"image_id": "x", "sha256": "aa"})
+    second = make_manifest({"image_id": "x", "sha256": "bb", "source": "there"})
+
+    with pytest.raises(
+        SplitError, match=r"^image_id must mean one image.* Got: 'x' .* \['here', 'there'\]; 1 such"
+    ):
+        join_sources([first, second])
+
+
+# --- dealing
+
+
+def test_test_set_and_folds_have_their_shares_of_every_class():
+    counts = {"MEL": 100, "NV": 400, "BCC": 60, "DF": 20}
+
+    parted = split_all(single_lesions(counts), folds=4)
+
+    table = pd.crosstab(parted.diagnosis, parted.fold)
+    assert table.loc["MEL"].tolist() == [20, 20, 20, 20, 20]
+    assert table.loc["NV"].tolist() == [80, 80, 80, 80, 80]
+    assert table.loc["BCC"].tolist() == [12, 12, 12, 12, 12]
+    assert table.loc["DF"].tolist() == [4, 4, 4, 4, 4]
+
+
+def test_rare_class_is_in_every_part_it_can_be_in():
+    """Four lesions for a test set and three folds, among a thousand of another class."""
+    parted = split_all(single_lesions({"DF": 4, "NV": 1000}))
+
+    assert Counter(parted.fold[parted.diagnosis == "DF"]) == {"test": 1, "0": 1, "1": 1, "2": 1}
+
+
+def test_single_component_of_a_class_is_trained_on_rather_than_tested():
+    parted = split_all(single_lesions({"DF": 1, "NV": 100}))
+
+    assert parted.fold[parted.diagnosis == "DF"].tolist() != ["test"]
+
+
+def test_large_components_are_balanced_by_small_ones():
+    patients = make_manifest(
+        *(
+            {"image_id": f"{patient}_{n}", "patient_id": f"P{patient}", "diagnosis": "NV"}
+            for patient, count in enumerate([60, 30, 30, 20, *[1] * 160])
+            for n in range(count)
+        )
+    )
+
+    sizes = split_all(patients).fold.value_counts()
+
+    assert sizes["test"] == 60
+    assert sizes.drop("test").tolist() == [80, 80, 80]
+
+
+def test_split_does_not_depend_on_the_order_of_rows():
+    frame = single_lesions({"MEL": 20, "NV": 50, "DF": 5})
+    frame["patient_id"] = [f"P{n % 30}" for n in range(len(frame))]
+
+    parted = split_all(frame).set_index("image_id")
+    shuffled = split_all(frame.sample(frac=1, random_state=3)).set_index("image_id")
+
+    pd.testing.assert_series_equal(parted.fold, shuffled.fold[parted.index])
+    pd.testing.assert_series_equal(parted.group_id, shuffled.group_id[parted.index])
+
+
+def test_seed_alone_changes_the_split():
+    frame = single_lesions({"MEL": 20, "NV": 50})
+
+    same, other = split_all(frame, seed=7), split_all(frame, seed=8)
+
+    assert split_all(frame, seed=7).fold.tolist() == same.fold.tolist()
+    assert other.fold.tolist() != same.fold.tolist()
+
+
+def test_test_set_does_not_depend_on_the_number_of_folds():
+    frame = single_lesions({"MEL": 20, "NV": 50})
+
+    tests = [split_all(frame, folds=folds).fold == "test" for folds in (2, 5)]
+
+    assert tests[0].tolist() == tests[1].tolist()
+
+
+def test_repeated_rows_do_not_count_for_the_shares():
+    frame = single_lesions({"NV": 40})
+    twice = split_all(frame, frame.assign(source="there"))
+    once = split_all(frame)
+
+    assert twice.fold[~twice.is_repeated].tolist() == once.fold.tolist()
+    assert twice.fold[twice.is_repeated].tolist() == once.fold.tolist()
+
+
+def test_too_few_components_are_refused_with_their_number():
+    frame = make_manifest(*[{"patient_id": "P1"}] * 9, *[{"patient_id": f"P{n}"} for n in (2, 3)])
+
+    with pytest.raises(
+        SplitError, match=r"at least 4 components, one for .* Got: 3 from 11 rows\.$"
+    ):
+        split_all(frame)
+
+
+identifier = st.sampled_from(["", "", "1", "2", "3", "4", "5", "6"])
+cases = st.lists(
+    st.tuples(identifier, identifier, st.integers(0, 40), st.sampled_from(CLASSES)),
+    min_size=4,
+    max_size=60,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=cases, seed=st.integers(0, 5), folds=st.integers(2, 4))
+def test_no_patient_lesion_or_duplicate_is_ever_in_two_parts(rows, seed, folds):
+    frame = make_manifest(
+        *(
+            {
+                "patient_id": patient and f"P{patient}",
+                "lesion_id": lesion and f"L{lesion}",
+                "perceptual_hash": random_hash(picture) if picture < 20 else "",
+                "diagnosis": diagnosis,
+            }
+            for patient, lesion, picture, diagnosis in rows
+        )
+    )
+    params = make_params(seed=seed, folds=folds)
+    joined = join_sources([frame])
+    pairs = find_duplicates(joined, params.near_duplicate_bits)
+    if len(set(name_components(joined, pairs))) <= folds:
+        with pytest.raises(SplitError, match="must form at least"):
+            split(joined, pairs, params)
+        return
+
+    parted = split(joined, pairs, params)
+
+    assert set(parted.fold) == {"test", *map(str, range(folds))}
+    for column in ("patient_id", "lesion_id", "perceptual_hash"):
+        known = parted[parted[column] != ""]
+        assert known.groupby(column).fold.nunique().max() in (1, np.nan) or known.empty
+    assert set(prove(parted, params)["crossings"].values()) == {0}
+
+
+@settings(max_examples=50, deadline=None)
+@given(counts=st.dictionaries(st.sampled_from(CLASSES), st.integers(1, 30), min_size=1))
+def test_class_with_enough_lesions_is_in_every_fold(counts):
+    """Enough: one for the test set, and one for each fold of what its share leaves."""
+    if sum(counts.values()) < 8:
+        counts = counts | {"NV": 8}
+
+    parted = split_all(single_lesions(counts))
+
+    for name, count in counts.items():
+        parts = Counter(parted.fold[parted.diagnosis == name])
+        if count - parts["test"] >= 3:
+            assert min(parts[fold] for fold in "012") >= 1
+        if count >= 2:
+            assert parts["test"] >= 1

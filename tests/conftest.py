@@ -1,0 +1,26 @@
+"""What tests of several folders share: one run of the whole graph, made once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.scratch import copy_sources
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory):
+    """Root of a copy of the project in which `make repro` has run on the embedded sample.
+
+    DERMENSEMBLE_SAMPLE_RUN names a folder where that has been done already.
+    """
+    if given := os.environ.get("DERMENSEMBLE_SAMPLE_RUN"):
+        return Path(given).resolve()
+    root = tmp_path_factory.mktemp("run") / "sample"
+    copy_sources(ROOT, root)
+    subprocess.run([sys.executable, "-m", "tools.repro"], cwd=root, check=True)
+    return root

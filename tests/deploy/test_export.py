@@ -1,0 +1,71 @@
+"""Tests of `pipeline.deploy.export`, on the smallest backbones."""
+
+import keras
+import numpy as np
+import onnx
+import pytest
+
+from pipeline.deploy.parity import open_session
+from tests.network.networks import SIZE_PX, small_member
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["b0", "mobilenet_v2_035"])
+def exported(request, tmp_path_factory):
+    from pipeline.deploy.export import export_member
+    from pipeline.network.members import build_member
+
+    keras.utils.set_random_seed(1)
+    model = build_member(small_member(backbone=request.param))
+    path = tmp_path_factory.mktemp("export") / "b4.onnx"
+    export_member(model, path, member="b4", crop_px=64, opset=18)
+    return model, path
+
+
+def test_graph_keeps_the_contract_and_runs(exported):
+    _, path = exported
+
+    session = open_session(path)
+
+    inputs = {i.name: (i.shape, i.type) for i in session.get_inputs()}
+    assert inputs == {
+        f"image_64_{SIZE_PX}": (["batch", SIZE_PX, SIZE_PX, 3], "tensor(uint8)"),
+        "demographics": (["batch", 10], "tensor(float)"),
+    }
+    assert [(o.name, o.shape) for o in session.get_outputs()] == [
+        ("probabilities_b4", ["batch", 9])
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_graph_answers_as_keras_does(exported, count):
+    model, path = exported
+    rng = np.random.default_rng(count)
+    pixels = rng.integers(0, 256, (count, SIZE_PX, SIZE_PX, 3)).astype(np.uint8)
+    known = rng.random((count, 10)).astype(np.float32)
+
+    feeds = {f"image_64_{SIZE_PX}": pixels, "demographics": known}
+    (converted,) = open_session(path).run(None, feeds)
+
+    np.testing.assert_allclose(converted, np.asarray(model([pixels, known])), atol=1e-5)
+
+
+def test_file_is_float32_weights_and_little_else(exported):
+    model, path = exported
+    floats = sum(
+        int(np.prod(tensor.dims)) for tensor in onnx.load(path).graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT
+    )
+
+    assert floats <= model.count_params()
+    assert not any(t.external_data for t in onnx.load(path, load_external_data=False).graph.initializer)
+
+
+def test_same_weights_give_the_same_bytes(exported, tmp_path):
+    from pipeline.deploy.export import export_member
+
+    model, path = exported
+    export_member(model, tmp_path / "again.onnx", member="b4", crop_px=64, opset=18)
+
+    assert (tmp_path / "again.onnx").read_bytes() == path.read_bytes()

@@ -1,0 +1,132 @@
+"""Tests of `pipeline.deploy.model_card`."""
+
+import dataclasses
+
+import pytest
+
+from pipeline.deploy.bundle import Estimate, OperatingPoint
+from pipeline.deploy.model_card import Evidence, Source, word_card
+from tests.deploy.tiny_bundle import MEMBERS, WITHOUT_DEMOGRAPHICS, tiny_manifest
+
+METRICS = {
+    "ensemble": {
+        "n": 376,
+        "resampling_units": 210,
+        "majority_accuracy": 0.5,
+        "macro_auroc": 0.8123,
+        "macro_auroc_low": 0.79,
+        "macro_auroc_high": 0.84,
+        "accuracy": 0.7,
+        "accuracy_low": None,
+        "accuracy_high": None,
+        "macro_f1": None,
+        "macro_f1_low": None,
+        "macro_f1_high": None,
+    },
+    "rank_argmax": {"n": 376, "accuracy": 0.6, "accuracy_low": 0.55, "accuracy_high": 0.65},
+}
+PER_CLASS = [
+    {
+        "model": "ensemble",
+        "class": "MEL",
+        "n": "376",
+        "positives": "40",
+        "recall": "0.9",
+        "recall_low": "0.8",
+        "recall_high": "0.95",
+        "precision": "",
+        "precision_low": "",
+        "precision_high": "",
+        "auroc": "0.91",
+        "auroc_low": "0.88",
+        "auroc_high": "0.94",
+    },
+    {"model": "b4", "class": "NV", "n": "376", "positives": "99"},
+]
+PARITY = {name: {"difference": 3.2e-6, "images": 24} for name in MEMBERS}
+REAL = Source("ham10000", "CC-BY-NC", 1938, synthetic=False)
+SAMPLE = Source("isic_2019", "CC-BY-NC", 280, synthetic=True)
+
+
+def card(manifest=None, sources=(REAL,)):
+    evidence = Evidence(METRICS, PER_CLASS, 0.95, list(sources), PARITY)
+    return word_card(manifest or tiny_manifest(MEMBERS), evidence)
+
+
+def test_a_figure_stands_with_its_interval_and_its_n():
+    text = card()
+
+    assert (
+        "| ensemble | macro AUROC, one class against the rest | 0.812 | [0.790, 0.840] | 376 |"
+        in text
+    )
+    assert "| rank_argmax | accuracy | 0.600 | [0.550, 0.650] | 376 |" in text
+    assert "n = 376 images of 210 patients" in text
+
+
+def test_what_is_undefined_is_said_to_be():
+    text = card()
+
+    assert "| ensemble | accuracy | 0.700 | [undefined] | 376 |" in text
+    assert "| ensemble | macro F1 | undefined | - | 376 |" in text
+
+
+def test_classes_are_those_of_the_ensemble_with_their_positives():
+    text = card()
+
+    assert (
+        "| MEL | Melanoma | 0.900 [0.800, 0.950] | undefined - | 0.910 [0.880, 0.940] | 40 of 376 |"
+        in text
+    )
+    assert "99 of 376" not in text
+
+
+def test_purpose_says_research_use():
+    assert "**Research use only; not a diagnosis.**" in card()
+
+
+def test_data_stand_with_their_licence():
+    text = card()
+
+    assert "| ham10000 | 1938 | CC-BY-NC |" in text
+    assert "synthetic" not in text
+
+
+def test_synthetic_data_are_called_so():
+    text = card(sources=[SAMPLE, REAL])
+
+    assert "| isic_2019 | 280 | none: generated |" in text
+    assert "synthetic images" in text
+
+
+@pytest.mark.parametrize(
+    ("members", "wording"),
+    [(MEMBERS, "image and age, sex and site"), (WITHOUT_DEMOGRAPHICS, "image and no demographics")],
+)
+def test_purpose_says_whether_demographics_are_used(members, wording):
+    assert wording in card(tiny_manifest(members))
+
+
+def test_the_threshold_stands_with_what_was_measured_at_it():
+    point = OperatingPoint(
+        "rule", 0.25, 100, 30, 0.95, Estimate(0.9, 0.8, 0.97), Estimate(0.6, 0.5, 0.7)
+    )
+    manifest = dataclasses.replace(tiny_manifest(MEMBERS), thresholds={"malignant": point})
+
+    text = card(manifest)
+
+    assert "Threshold: 0.25, the rule." in text
+    assert "| sensitivity | 0.900 | [0.800, 0.970] | 30 |" in text
+    assert "| specificity | 0.600 | [0.500, 0.700] | 70 |" in text
+
+
+def test_a_threshold_that_could_not_be_chosen_is_undefined():
+    nothing = Estimate(None, None, None)
+    point = OperatingPoint("rule", None, 100, 0, 0.95, nothing, nothing)
+    manifest = dataclasses.replace(tiny_manifest(MEMBERS), thresholds={"malignant": point})
+
+    assert "Threshold: undefined (rule; 0 malignant images)." in card(manifest)
+
+
+def test_members_stand_with_their_distance_from_keras():
+    assert "| b4 | EfficientNet-B4 | 64 | 32 | yes | 3.2e-06 | 24 |" in card()

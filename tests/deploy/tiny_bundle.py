@@ -1,0 +1,114 @@
+"""A bundle in the small: members of one matrix each in a real merged graph, for several tests."""
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from pipeline.cad.golden import score_golden
+from pipeline.cad.inference import Scorer
+from pipeline.classes import CLASSES
+from pipeline.demographics import DEMOGRAPHICS_WIDTH
+from pipeline.deploy import bundle, bundle_writer
+from pipeline.deploy.graph import finish
+from pipeline.deploy.merge import merge_members
+from pipeline.images.crop import CropParams
+from pipeline.images.decode import DecodeParams
+from pipeline.images.field import BorderParams
+from pipeline.images.preprocess import PREPROCESSING_VERSION
+from pipeline.scoring.ensemble import ProbabilityMap, make_reference
+
+MEMBERS = {
+    "b4": bundle.Member(backbone="b4", crop_px=64, input_px=32, demographics=True),
+    "b5": bundle.Member(backbone="b5", crop_px=48, input_px=24, demographics=False),
+}
+WITHOUT_DEMOGRAPHICS = {"b5": MEMBERS["b5"]}
+SETTINGS = bundle_writer.BundleParams(
+    name="tiny", version="0.1.0", golden_cases=1, golden_seed=7, malignant_sensitivity=0.9
+)
+PREPROCESSING = bundle.Preprocessing(
+    version=PREPROCESSING_VERSION,
+    decode=DecodeParams(limit_pixels=1_000_000, limit_side_px=2_000, minimum_side_px=32),
+    crop=CropParams(
+        sizes_px=(48, 64),
+        shard_images=8,
+        border=BorderParams(
+            sigma_px=2.0, otsu_share=0.2, radius_share=0.9, darkness_ratio=0.3, analysis_px=64
+        ),
+    ),
+    resample="bicubic",
+)
+REFERENCE_ROWS = 50
+
+
+def member_graph(name, member, seed):
+    """Mean colour and demographics through a matrix and a softmax: a member's contract."""
+    rng = np.random.default_rng(seed)
+    image, side = f"image_{member.crop_px}_{member.input_px}", member.input_px
+    inputs = [helper.make_tensor_value_info(image, TensorProto.UINT8, ["batch", side, side, 3])]
+    nodes = [
+        helper.make_node("Cast", [image], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["real", "scale"], ["scaled"]),
+        helper.make_node("ReduceMean", ["scaled", "axes"], ["mean"], keepdims=0),
+    ]
+    features, width = "mean", 3
+    if member.demographics:
+        shape = ["batch", DEMOGRAPHICS_WIDTH]
+        inputs.append(helper.make_tensor_value_info("demographics", TensorProto.FLOAT, shape))
+        nodes.append(helper.make_node("Concat", ["mean", "demographics"], ["joined"], axis=1))
+        features, width = "joined", 3 + DEMOGRAPHICS_WIDTH
+    nodes += [
+        helper.make_node("MatMul", [features, "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [f"probabilities_{name}"], axis=-1),
+    ]
+    constants = [
+        numpy_helper.from_array(np.float32(50), "scale"),
+        numpy_helper.from_array(np.array([1, 2]), "axes"),
+        numpy_helper.from_array(rng.normal(size=(width, 9)).astype(np.float32), "weights"),
+    ]
+    output = helper.make_tensor_value_info(f"probabilities_{name}", TensorProto.FLOAT, ["batch", 9])
+    graph = helper.make_graph(nodes, name, inputs, [output], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    finish(model, {})
+    return model
+
+
+def references_of(members):
+    """Sorted out-of-fold scores of each member."""
+    rng = np.random.default_rng(1)
+    alpha = np.full(len(CLASSES), 0.3)
+    return {name: make_reference(rng.dirichlet(alpha, REFERENCE_ROWS)) for name in members}
+
+
+def write_model(path, members):
+    """Write the merged graph of some members."""
+    graphs = {name: member_graph(name, m, seed) for seed, (name, m) in enumerate(members.items())}
+    rng = np.random.default_rng(2)
+    probability_map = ProbabilityMap(
+        rng.normal(size=(9, 9)), rng.normal(size=9), clip=0.5 / REFERENCE_ROWS
+    )
+    return merge_members(graphs, references_of(members), probability_map, path)
+
+
+def tiny_manifest(members, *, threshold=0.5, preprocessing=PREPROCESSING):
+    """Describe a tiny bundle."""
+    nothing = bundle.Estimate(None, None, None)
+    point = bundle.OperatingPoint("chosen by hand", threshold, 50, 20, 0.95, nothing, nothing)
+    return bundle_writer.make_manifest(
+        SETTINGS,
+        preprocessing,
+        members,
+        reference_rows=REFERENCE_ROWS,
+        thresholds={"malignant": point},
+    )
+
+
+def write_bundle(folder, members=MEMBERS, **facts):
+    """Write a whole bundle, as stage `bundle` does; return its folder."""
+    described = tiny_manifest(members, **facts)
+    write_model(folder / bundle.MODEL_FILE, members)
+    bundle_writer.write_labels(folder / "labels.json")
+    drawn = bundle_writer.draw_golden(folder, SETTINGS)
+    scorer = Scorer(bundle.Bundle(folder, described, sha256=""), threads=1)
+    scored = [score_golden(scorer, case) for case in drawn]
+    bundle_writer.write_golden(folder, scored, reference_rows=REFERENCE_ROWS)
+    bundle_writer.seal(folder, described)
+    return folder

@@ -1,0 +1,127 @@
+"""Tests of `pipeline.images.resize`."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.images.resize import RESAMPLERS, ResizeParams, resize_box, resize_to_square
+from tests.images.pictures import textured
+
+
+def checkerboard(height, width):
+    """Pixels alternating between 0 and 255, the hardest case for shrinking."""
+    board = np.indices((height, width)).sum(axis=0) % 2
+    return np.repeat(board[..., None] * 255, 3, axis=2).astype(np.uint8)
+
+
+def check_averages(resize):
+    """A fine checkerboard becomes even grey; picking pixels would leave black or white."""
+    np.testing.assert_allclose(resize(checkerboard(512, 512)), 127.5, atol=1)
+
+
+def test_result_is_square_rgb():
+    small = resize_to_square(checkerboard(90, 70), 38, resample="bicubic")
+
+    assert small.shape == (38, 38, 3)
+    assert small.dtype == np.uint8
+
+
+@pytest.mark.parametrize("resample", sorted(RESAMPLERS))
+def test_shrinking_averages_instead_of_picking_pixels(resample):
+    check_averages(lambda image: resize_to_square(image, 32, resample=resample))
+
+
+def test_picking_pixels_would_be_caught():
+    def nearest(image):
+        return np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.NEAREST))
+
+    with pytest.raises(AssertionError):
+        check_averages(nearest)
+
+
+def test_shrinking_without_antialiasing_would_be_caught():
+    """What OpenCV's and TensorFlow's bilinear do: two neighbours, however many are passed over."""
+
+    def two_neighbours(image):
+        small = image[8::16, 8::16].astype(int) + image[8::16, 9::16]
+        return small // 4 * 2 + image[8::16, 8::16] // 4
+
+    with pytest.raises(AssertionError):
+        check_averages(two_neighbours)
+
+
+@pytest.mark.parametrize("resample", sorted(RESAMPLERS))
+def test_same_size_leaves_pixels_untouched(resample):
+    image = textured(38, 38)
+
+    np.testing.assert_array_equal(resize_to_square(image, 38, resample=resample), image)
+
+
+@pytest.mark.parametrize("resample", sorted(RESAMPLERS))
+def test_even_colour_stays_when_enlarged(resample):
+    image = np.full((20, 20, 3), (200, 100, 3), np.uint8)
+
+    large = resize_to_square(image, 51, resample=resample)
+
+    assert np.unique(large.reshape(-1, 3), axis=0).tolist() == [[200, 100, 3]]
+
+
+def test_enlarging_is_smooth_not_blocks():
+    ramp = np.repeat(np.arange(0, 200, 20, dtype=np.uint8)[None, :, None], 10, axis=0)
+
+    large = resize_to_square(np.repeat(ramp, 3, axis=2), 40, resample="bicubic")
+
+    steps = np.diff(large[20, 4:-4, 0].astype(int))
+    assert steps.min() >= 3
+    assert steps.max() <= 7
+
+
+def test_box_of_whole_pixels_is_cut_out_exactly():
+    image = textured(50, 60)
+
+    cut = resize_box(image, (7, 5, 47, 35), (30, 40), resample="lanczos")
+
+    np.testing.assert_array_equal(cut, image[5:35, 7:47])
+
+
+def test_box_of_fractions_lies_between_pixels():
+    """Half a pixel to the right on a slope of 10 a pixel reads 5 more."""
+    slope = np.repeat(np.arange(0, 200, 10, dtype=np.uint8)[None, :, None], 20, axis=0)
+    image = np.repeat(slope, 3, axis=2)
+
+    cut = resize_box(image, (4.5, 4, 14.5, 14), (10, 10), resample="bilinear")
+
+    np.testing.assert_array_equal(cut[5, :, 0], image[5, 4:14, 0] + 5)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8), np.uint8),  # grey
+        np.zeros((8, 8, 4), np.uint8),  # with alpha
+        np.zeros((8, 8, 3), np.float32),  # already scaled to 0-1
+    ],
+)
+def test_only_rgb_bytes_are_accepted(image):
+    with pytest.raises(ValueError, match=r"^image must be \(height, width, 3\) uint8\. Got: "):
+        resize_to_square(image, 4, resample="bicubic")
+
+
+@pytest.mark.parametrize("box", [(-1, 0, 4, 4), (0, 0, 9, 4), (0, 0, 4, 8.5), (3, 0, 3, 4)])
+def test_box_outside_the_image_is_refused(box):
+    message = r"^box must lie inside the image of 8 x 8 px and not be empty\. Got: "
+
+    with pytest.raises(ValueError, match=message):
+        resize_box(np.zeros((8, 8, 3), np.uint8), box, (4, 4), resample="bicubic")
+
+
+def test_unknown_resampler_is_refused_before_any_image_is_read():
+    message = r"^resample must be one of \['bicubic', 'bilinear', 'lanczos'\]\. Got: 'nearest'\.$"
+
+    with pytest.raises(ValueError, match=message):
+        ResizeParams(resample="nearest", shard_images=1)
+
+
+def test_empty_shards_are_refused():
+    with pytest.raises(ValueError, match=r"^shard_images must be at least 1\. Got: 0\.$"):
+        ResizeParams(resample="bicubic", shard_images=0)

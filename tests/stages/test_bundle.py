@@ -1,0 +1,256 @@
+"""Tests of stage `bundle`."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import manifest, params, storage
+from pipeline.cad.golden import check_golden
+from pipeline.cad.inference import Patient, Scorer
+from pipeline.classes import CLASSES, MALIGNANT
+from pipeline.command import run_stage
+from pipeline.deploy.bundle import MODEL_FILE, list_files, load
+from pipeline.scoring.ensemble import save_reference
+from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
+from stages.bundle import main
+from tests.deploy.tiny_bundle import (
+    MEMBERS,
+    PREPROCESSING,
+    REFERENCE_ROWS,
+    SETTINGS,
+    references_of,
+    write_model,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGUMENTS = (
+    *("data/split/manifest.csv", "models/export", "models/ensemble"),
+    *("reports/evaluate", "reports/benchmark", "models/bundle"),
+)
+SMALL = {
+    "sample": {"isic_2019": {"seed": 1, "images": 60}},
+    "sources": {
+        "isic_2019": {"form": "isic_2019", "path": "data/sample/isic_2019"},
+        "clinic": {"form": "isic_cli", "path": "../clinic"},
+    },
+    "ingest": dataclasses.asdict(PREPROCESSING.decode),
+    "crop": dataclasses.asdict(PREPROCESSING.crop),
+    "resize": {"resample": PREPROCESSING.resample, "shard_images": 8},
+    "ensemble": {"members": list(MEMBERS), "fold": 0, "regularisation_c": 1.0},
+    "evaluate": {"bootstrap_repeats": 50, "interval": 0.95, "seed": 3},
+    "bundle": dataclasses.asdict(SETTINGS) | {"golden_cases": 2},
+}
+CASES = 80
+
+
+def small_params():
+    """The project's own params in the small: a new key of a member needs no change here."""
+    members = params.read_section("member", ROOT / "params.yaml")
+    changed = {name: members[name] | dataclasses.asdict(MEMBERS[name]) for name in MEMBERS}
+    return SMALL | {"member": changed}
+
+
+def write_params(values):
+    """Write `params.yaml`: JSON is YAML too."""
+    Path("params.yaml").write_text(json.dumps(values))
+
+
+def cases_table():
+    """Forty out-of-fold cases, twenty of the test set, twenty of another fold."""
+    rng = np.random.default_rng(4)
+    rows = [
+        {
+            "image_id": f"case_{i:03d}",
+            "source": "isic_2019" if i % 2 else "clinic",
+            "patient_id": f"patient_{i // 2}",
+            "age_years": float("nan"),
+            "diagnosis": CLASSES[rng.integers(9)],
+            "licence": "CC-BY-NC" if i % 2 else "CC-0",
+            "width_px": 90,
+            "height_px": 60,
+            "group_id": f"case_{i:03d}",
+            "fold": ("0", "0", "test", "1")[i % 4],
+        }
+        for i in range(CASES)
+    ]
+    columns = (*manifest.COLUMNS, *manifest.SPLIT_COLUMNS)
+    return pd.DataFrame([dict.fromkeys(columns, "") | row for row in rows])
+
+
+def write_predictions(path, cases):
+    """Predictions that know a little of the truth."""
+    predicted = cases[cases.fold.isin(["0", "test"])]
+    rng = np.random.default_rng(5)
+    truth = np.eye(9)[[CLASSES.index(name) for name in predicted.diagnosis]]
+    values = rng.dirichlet(np.ones(9), len(predicted)) + 0.3 * truth
+    values /= values.sum(axis=1, keepdims=True)
+    split = np.where(predicted.fold == "test", "test", "out_of_fold")
+    table = pd.DataFrame({"image_id": predicted.image_id.to_numpy(), "split": split})
+    names = [*RANK_SCORES, *PROBABILITIES]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = pd.DataFrame(np.hstack([values, values]), columns=names)
+    table.join(numbers).to_csv(path, index=False)
+
+
+def write_reports(root):
+    figures = {"n": 20, "resampling_units": 18, "majority_accuracy": 0.3}
+    figures |= {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
+    metrics = {name: figures for name in ("ensemble", *MEMBERS)}
+    storage.write_json(root / "reports/evaluate/metrics.json", metrics)
+    (root / "reports/evaluate/per_class.csv").write_text(
+        "model,class,n,positives\nensemble,MEL,20,4\n"
+    )
+    storage.write_json(root / "reports/benchmark/benchmark.json", {"sizes": []})
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """What the stages before have written, in the small."""
+    root = tmp_path_factory.mktemp("project")
+    cases = cases_table()
+    manifest.write(cases, root / "data/split/manifest.csv")
+    write_predictions(root / "models/ensemble/predictions.csv", cases)
+    save_reference(root / "models/ensemble/reference.npz", references_of(MEMBERS))
+    write_model(root / "models/export/ensemble.onnx", MEMBERS)
+    parity = {name: {"difference": 1e-6, "images": 24} for name in MEMBERS}
+    storage.write_json(root / "models/export/parity.json", parity)
+    write_reports(root)
+    return root
+
+
+@pytest.fixture
+def project(inputs, tmp_path, monkeypatch):
+    root = shutil.copytree(inputs, tmp_path / "project")
+    monkeypatch.chdir(root)
+    write_params(small_params())
+    return root
+
+
+def test_the_bundle_holds_the_contract_and_scores_its_golden_cases(project, capsys):
+    main(ARGUMENTS)
+
+    bundle = load(project / "models/bundle")
+    assert sorted(bundle.manifest.files) == [
+        "MODEL_CARD.md",
+        "benchmark.json",
+        "golden/case_00.png",
+        "golden/case_01.png",
+        "golden/golden.json",
+        "labels.json",
+        "model/ensemble.onnx",
+    ]
+    assert bundle.manifest.members == MEMBERS
+    assert bundle.manifest.reference_rows == REFERENCE_ROWS
+    assert check_golden(Scorer(bundle, threads=1)).cases == 2
+    assert capsys.readouterr().out.startswith("bundle: 7 files, model of 0 MiB, 2 golden cases")
+
+
+def test_the_bundle_is_the_same_byte_for_byte_when_built_twice(project):
+    main(ARGUMENTS)
+    main([*ARGUMENTS[:-1], "models/again"])
+
+    first, again = (
+        {name: (folder / name).read_bytes() for name in list_files(folder)}
+        for folder in (project / "models/bundle", project / "models/again")
+    )
+    assert first == again
+
+
+def test_the_threshold_keeps_its_sensitivity_on_the_out_of_fold_cases(project):
+    main(ARGUMENTS)
+
+    point = load(project / "models/bundle").manifest.thresholds["malignant"]
+    cases = manifest.read(project / "data/split/manifest.csv").set_index("image_id")
+    found = pd.read_csv("models/ensemble/predictions.csv").set_index("image_id")
+    found = found[found.split == "out_of_fold"]
+    scores = found[[f"p_{name}" for name in MALIGNANT]].sum(axis=1)
+    positive = cases.diagnosis[found.index].isin(MALIGNANT)
+    assert point.n == len(found) == 40
+    assert point.positives == positive.sum()
+    assert (scores[positive] >= point.threshold - 1e-12).mean() >= 0.9
+    assert (scores[positive] > point.threshold + 1e-12).mean() < 0.9
+    assert point.sensitivity.value == pytest.approx(
+        (scores[positive] >= point.threshold - 1e-12).mean()
+    )
+    assert point.sensitivity.low <= point.sensitivity.value <= point.sensitivity.high
+    assert point.specificity.low <= point.specificity.value <= point.specificity.high
+
+
+def test_without_a_malignant_case_there_is_no_threshold(project):
+    path = Path("data/split/manifest.csv")
+    cases = manifest.read(path)
+    manifest.write(cases.assign(diagnosis="NV"), path)
+
+    main(ARGUMENTS)
+
+    bundle = load(project / "models/bundle")
+    assert bundle.manifest.thresholds["malignant"].threshold is None
+    result = Scorer(bundle, threads=1).score(
+        bundle.folder / "golden/case_00.png", Patient(None, None, None)
+    )
+    assert result["malignant"]["decision"] is None
+
+
+def test_the_card_tells_generated_images_from_real_ones(project):
+    main(ARGUMENTS)
+
+    card = (project / "models/bundle/MODEL_CARD.md").read_text()
+    assert "| clinic | 40 | CC-0 |" in card
+    assert "| isic_2019 | 40 | none: generated |" in card
+
+
+def test_images_of_the_samples_name_but_of_another_folder_are_real(project):
+    sources = SMALL["sources"] | {"isic_2019": {"form": "isic_2019", "path": "data/raw/isic-2019"}}
+    write_params(small_params() | {"sources": sources})
+
+    main(ARGUMENTS)
+
+    card = (project / "models/bundle/MODEL_CARD.md").read_text()
+    assert "| isic_2019 | 40 | CC-BY-NC |" in card
+    assert "synthetic" not in card
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda: Path("models/export/ensemble.onnx").unlink(), "models/export/ensemble.onnx"),
+        (lambda: Path("reports/benchmark/benchmark.json").unlink(), "benchmark.json"),
+        (
+            lambda: write_model(Path("models/export/ensemble.onnx"), {"b5": MEMBERS["b5"]}),
+            f"{MODEL_FILE}: inputs must be",
+        ),
+        (
+            lambda: Path("models/export/ensemble.onnx").write_bytes(b"no graph"),
+            "must be a graph that ONNX Runtime loads",
+        ),
+        (
+            lambda: write_params(small_params() | {"bundle": SMALL["bundle"] | {"golden_sed": 1}}),
+            "Unknown: ['golden_sed'].",
+        ),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_leaves_nothing(project, capsys, spoil, message):
+    spoil()
+
+    status = run_stage(lambda: main(ARGUMENTS))
+
+    error = capsys.readouterr().err
+    assert status == 1
+    assert message in error and error.count("\n") == 1
+    assert sorted(path.name for path in Path("models").iterdir()) == ["ensemble", "export"]
+
+
+def test_a_bundle_is_never_written_over(project, capsys):
+    Path("models/bundle").mkdir()
+    Path("models/bundle/mine.txt").touch()
+
+    status = run_stage(lambda: main(ARGUMENTS))
+
+    assert status == 1
+    assert "models/bundle must be absent or empty" in capsys.readouterr().err
+    assert list_files(Path("models/bundle")) == {"mine.txt"}

@@ -1,0 +1,232 @@
+"""Tests of stage `evaluate`."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from pipeline import manifest, params
+from pipeline.classes import CLASSES
+from pipeline.params import ParamsError
+from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
+from stages.evaluate import EvaluateParams, main
+
+PARAMS = """
+ensemble: {members: [b4, b5], fold: 0, regularisation_c: 1.0}
+evaluate: {bootstrap_repeats: 40, interval: 0.95, seed: 1}
+"""
+RANKS, CHANCES = list(RANK_SCORES), list(PROBABILITIES)
+
+
+def write_manifest(path):
+    """90 cases of 30 patients; two of three in the test set, which lacks class SCC."""
+    frame = pd.DataFrame({name: "" for name in manifest.COLUMNS}, index=range(90))
+    frame["image_id"] = [f"ISIC_{i:07d}" for i in range(90)]
+    frame["patient_id"] = [f"P{i // 3}" for i in range(90)]
+    frame["diagnosis"] = [CLASSES[i % 7] for i in range(90)]
+    frame.loc[frame.index % 10 == 9, "diagnosis"] = "UNK"
+    frame["age_years"] = np.nan
+    frame[["width_px", "height_px"]] = 64
+    frame["group_id"] = frame.patient_id
+    frame["fold"] = np.where(np.arange(90) // 3 % 3 == 0, "0", "test")
+    path.parent.mkdir(parents=True)
+    manifest.write(frame, path)
+    return frame
+
+
+def drawn_scores(frame, seed):
+    scores = np.random.default_rng(seed).dirichlet(np.ones(9), len(frame))
+    scores[np.arange(len(frame)), frame.diagnosis.map(CLASSES.index)] += 0.3
+    return pd.DataFrame((scores / 1.3).astype(np.float32), columns=CHANCES)
+
+
+def write_member(folder, frame, member, seed):
+    split = np.where(frame.fold == "test", "test", "out_of_fold")
+    columns = {"image_id": frame.image_id, "member": member, "fold": 0, "split": split}
+    predicted, trained = folder / "predict" / f"{member}-0", folder / "train" / f"{member}-0"
+    predicted.mkdir(parents=True)
+    trained.mkdir(parents=True)
+    table = pd.DataFrame(columns).join(drawn_scores(frame, seed))
+    table.to_csv(predicted / "predictions.csv", index=False, float_format="%.9g")
+    (predicted / "summary.json").write_text('{"training_accuracy": 0.9, "training_images": 30}')
+    sizes = {"backbone": member, "crop_px": 768, "input_px": 64, "batch_size": 16, "images": 30}
+    (trained / "summary.json").write_text(json.dumps(sizes))
+    history = "epoch,loss,accuracy,learning_rate,seconds,held_out_loss,held_out_accuracy\n"
+    (trained / "history.csv").write_text(history + "1,2,0.2,0.1,1,2,0.1\n2,1,0.5,0.1,1,1.5,0.4\n")
+    return table
+
+
+def write_ensemble(folder, frame):
+    """Rank scores and probabilities that disagree, so that a mix-up of the two shows."""
+    ranks = drawn_scores(frame, seed=8).set_axis(RANKS, axis=1)
+    split = np.where(frame.fold == "test", "test", "out_of_fold")
+    table = pd.DataFrame({"image_id": frame.image_id, "split": split})
+    table = table.join(ranks).join(drawn_scores(frame, seed=9))
+    folder.mkdir()
+    table.to_csv(folder / "predictions.csv", index=False)
+    return table
+
+
+def make_project(folder):
+    (folder / "params.yaml").write_text(PARAMS)
+    frame = write_manifest(folder / "split" / "manifest.csv")
+    tables = {name: write_member(folder, frame, name, i) for i, name in enumerate(["b4", "b5"])}
+    tables["ensemble"] = write_ensemble(folder / "ensemble", frame)
+    return frame, tables
+
+
+def run(folder, target="report"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main(["split/manifest.csv", "predict", "train", "ensemble", target])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """One run for all tests that only look at it: its figures take seconds."""
+    folder = tmp_path_factory.mktemp("project")
+    frame, tables = make_project(folder)
+    run(folder)
+    return folder, frame, tables
+
+
+def read_metrics(folder, target="report"):
+    return json.loads((folder / target / "metrics.json").read_text())
+
+
+def macro_auroc(labels, scores):
+    """scikit-learn's, over the classes that the test set holds."""
+    present = [name for name in CLASSES if (labels == name).any()]
+    return np.mean([roc_auc_score(labels == n, scores[:, CLASSES.index(n)]) for n in present])
+
+
+def test_metrics_are_scikit_learns_on_the_test_cases(project):
+    folder, frame, tables = project
+
+    found = read_metrics(folder)
+
+    assert set(found) == {"ensemble", "rank_argmax", "b4", "b5"}
+    test = (frame.fold == "test").to_numpy()
+    labels = frame.diagnosis[test]
+    names = np.array(CLASSES)
+    for model, ranked, said in (
+        ("b4", tables["b4"][CHANCES], tables["b4"][CHANCES]),
+        ("b5", tables["b5"][CHANCES], tables["b5"][CHANCES]),
+        ("ensemble", tables["ensemble"][RANKS], tables["ensemble"][CHANCES]),
+    ):
+        predicted = names[said[test].to_numpy().argmax(axis=1)]
+        expected = macro_auroc(labels, ranked[test].to_numpy())
+        assert found[model]["n"] == test.sum() == 60
+        assert found[model]["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+        assert found[model]["macro_auroc"] == pytest.approx(expected)
+        assert found[model]["resampling_units"] == 20
+        assert found[model]["majority_accuracy"] == labels.value_counts().max() / 60
+
+
+def test_argmax_of_ranks_has_accuracy_only(project):
+    folder, frame, tables = project
+
+    found = read_metrics(folder)["rank_argmax"]
+
+    test = (frame.fold == "test").to_numpy()
+    predicted = np.array(CLASSES)[tables["ensemble"][RANKS][test].to_numpy().argmax(axis=1)]
+    assert found["accuracy"] == pytest.approx((predicted == frame.diagnosis[test]).mean())
+    assert not [name for name in found if "auroc" in name]
+
+
+def test_an_absent_class_is_null_and_the_macro_mean_says_over_how_many(project):
+    found = read_metrics(project[0])["ensemble"]
+
+    assert found["auroc_SCC"] is None
+    assert found["n_SCC"] == 0
+    assert found["macro_auroc_classes"] == 8
+    assert found["macro_auroc_low"] < found["macro_auroc"] < found["macro_auroc_high"]
+
+
+def test_tables_and_figures_are_written_whole(project):
+    folder, _, _ = project
+
+    names = {path.name for path in (folder / "report").iterdir()}
+
+    tables = {"per_class.csv", "confusion.csv", "roc.csv", "recipe.csv"}
+    figures = {"confusion_matrix.png", "roc.png", "per_class.png", "history.png", "recipe.png"}
+    assert names == {"metrics.json"} | tables | figures
+    for figure in figures:
+        with Image.open(folder / "report" / figure) as image:
+            image.load()
+    assert pd.read_csv(folder / "report" / "per_class.csv").shape[0] == 4 * 9
+
+
+def test_confusion_table_lists_the_labels_of_the_ensemble(project):
+    folder, frame, _ = project
+
+    table = pd.read_csv(folder / "report" / "confusion.csv")
+
+    assert list(table.columns) == ["image_id", "true", "predicted"]
+    assert table.image_id.tolist() == frame.image_id[frame.fold == "test"].tolist()
+    right = (table.true == table.predicted).mean()
+    assert right == pytest.approx(read_metrics(folder)["ensemble"]["accuracy"])
+
+
+def test_recipe_sets_training_beside_held_out_accuracy(project):
+    folder, _, _ = project
+
+    table = pd.read_csv(folder / "report" / "recipe.csv")
+
+    found = read_metrics(folder)
+    assert table.member.tolist() == ["b4", "b5", "ensemble"]
+    assert table.training_accuracy.tolist()[:2] == [0.9, 0.9]
+    for _, row in table.iterrows():
+        assert row.held_out_accuracy == pytest.approx(found[row.member]["accuracy"])
+
+
+def test_only_the_test_set_counts_and_the_same_cases_are_the_same_bytes(project, capsys):
+    """Other out-of-fold scores change no figure; equal test scores change no byte."""
+    folder, _, _ = project
+    for name in ("predict/b4-0/predictions.csv", "ensemble/predictions.csv"):
+        table = pd.read_csv(folder / name)
+        table.loc[table.split == "out_of_fold", CHANCES] = 1 / 9
+        table.to_csv(folder / name, index=False)
+
+    run(folder, "second")
+
+    for path in (folder / "report").iterdir():
+        assert path.read_bytes() == (folder / "second" / path.name).read_bytes(), path.name
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["ensemble", "rank_argmax", "b4", "b5"]
+    assert lines[5] == "evaluate: 60 test cases, 4 models in second"
+
+
+def test_an_empty_test_set_ends_in_a_message(tmp_path):
+    frame, _ = make_project(tmp_path)
+    manifest.write(frame.assign(fold="0"), tmp_path / "split" / "manifest.csv")
+    for name in ("predict/b4-0", "predict/b5-0", "ensemble"):
+        path = tmp_path / name / "predictions.csv"
+        pd.read_csv(path).assign(split="out_of_fold").to_csv(path, index=False)
+
+    with pytest.raises(ValueError, match=r"^split/manifest\.csv: the test set must have at least"):
+        run(tmp_path)
+
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("{bootstrap_repeats: 0, interval: 0.95, seed: 1}", "bootstrap_repeats must be at least 1"),
+        (
+            "{bootstrap_repeats: 9, interval: 95, seed: 1}",
+            r"interval must be in \(0, 1\)\. Got: 95",
+        ),
+        ("{bootstrap_repeats: 9, interval: 0.95, seed: -1}", "seed must be at least 0"),
+        ("{bootstrap_repeat: 9, interval: 0.95, seed: 1}", r"Unknown: \['bootstrap_repeat'\]"),
+    ],
+)
+def test_params_out_of_range_are_refused(tmp_path, section, message):
+    (tmp_path / "params.yaml").write_text(f"evaluate: {section}\n")
+
+    with pytest.raises(ParamsError, match=message):
+        params.load("evaluate", EvaluateParams, tmp_path / "params.yaml")

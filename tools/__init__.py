@@ -1,0 +1,1 @@
+"""Commands of the project that are no DVC stage: `python -m tools.<name>`, mostly through make."""

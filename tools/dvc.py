@@ -1,0 +1,36 @@
+"""Call DVC with the Python that runs this, whether or not its environment is activated."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def dvc(root: Path, *command: str, **options: Any) -> subprocess.CompletedProcess:
+    """Run a DVC command in the project's root.
+
+    Args:
+        root: The project's root.
+        command: DVC's arguments.
+        options: Passed on to `subprocess.run`.
+    """
+    # Stages run `python -m stages.…`: that must be this Python, whatever the shell's PATH says.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path}
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *command], cwd=root, env=environment, **options
+    )
+
+
+def stale_stages(root: Path, *targets: str) -> set[str]:
+    """Name the stages among `targets` whose own code, values or inputs changed.
+
+    Raises:
+        ValueError: DVC cannot tell; its message is part of the error.
+    """
+    result = dvc(root, "status", "--json", *targets, capture_output=True, text=True)
+    if result.returncode:
+        raise ValueError(f"dvc status must work. Got: {result.stderr.strip()}")
+    return set(json.loads(result.stdout))
