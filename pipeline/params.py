@@ -1,7 +1,8 @@
 """Read sections of `params.yaml` into dataclasses: typed, complete, no unknown keys."""
 
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import dacite
 from ruamel.yaml import YAML, YAMLError
@@ -54,23 +55,35 @@ def read_all(path: Path = PARAMS_FILE) -> dict[str, Any]:
 
 def build(data: Any, into: type[Section], place: str) -> Section:
     """Make a dataclass from a mapping; `place` opens every error message."""
-    if not isinstance(data, dict):
-        raise ParamsError(f"{place} must be a mapping. Got: {data!r}.")
-    config = dacite.Config(strict=True, cast=[tuple], type_hooks={float: _as_float})
+    check_shape(data, into, place)
+    config = dacite.Config(cast=[tuple], type_hooks={float: _as_float})
     try:
         return dacite.from_dict(into, data, config=config)
-    except (dacite.UnexpectedDataError, dacite.MissingValueError):
-        raise ParamsError(f"{place} must have exactly the keys {_keys_problem(into, data)}") from None
     except (dacite.DaciteError, ValueError) as error:
         raise ParamsError(f"{place}: {error}") from error
 
 
+def check_shape(data: Any, into: type, place: str) -> None:
+    """Check keys and containers, nested ones too; dacite checks the types of plain values."""
+    if not isinstance(data, dict):
+        raise ParamsError(f"{place} must be a mapping. Got: {data!r}.")
+    hints = get_type_hints(into)
+    missing, unknown = sorted(set(hints) - set(data)), sorted(set(data) - set(hints))
+    if missing or unknown:
+        raise ParamsError(
+            f"{place} must have exactly the keys {sorted(hints)}. "
+            f"Missing: {missing}. Unknown: {unknown}."
+        )
+    for name, hint in hints.items():
+        value, where = data[name], f"{place}, key '{name}'"
+        if is_dataclass(hint):
+            check_shape(value, hint, where)
+        elif get_origin(hint) is tuple and not isinstance(value, list):
+            raise ParamsError(f"{where} must be a list. Got: {value!r}.")
+        elif hint in (int, float) and isinstance(value, bool):
+            raise ParamsError(f"{where} must be a number. Got: {value!r}.")
+
+
 def _as_float(value: Any) -> Any:
     """Take whole numbers for float fields; leave the rest to the type check."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _keys_problem(into: type, data: dict[str, Any]) -> str:
-    wanted = set(into.__dataclass_fields__)
-    missing, unknown = sorted(wanted - set(data)), sorted(set(data) - wanted)
-    return f"{sorted(wanted)}. Missing: {missing}. Unknown: {unknown}."
+    return float(value) if isinstance(value, int) else value

@@ -57,7 +57,7 @@ def test_whole_number_is_taken_where_a_float_is_meant(write):
 def test_value_of_another_type_is_refused_by_name(write, value):
     path = write(f"border: {{sigma_px: {value}}}")
 
-    with pytest.raises(ParamsError, match=r"params\.yaml: section 'border': .*sigma_px"):
+    with pytest.raises(ParamsError, match=r"params\.yaml: section 'border'.*sigma_px"):
         params.load("border", Border, path)
 
 

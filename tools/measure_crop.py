@@ -7,7 +7,7 @@ Prints three tables:
 - lesions: share of the pixels of each mask in `ham10000/lesion_masks` that the kept part holds,
   before squaring (the found field, or the whole image) and after (the square).
 - painted: the same where a dark surround is painted around the middle of those images, so that the
-  lit field is known: a circle over 0.7 or 0.95 of the height. Lesion pixels outside count not.
+  lit field is known: a circle over 0.7 or 0.95 of the height. Lesion outside it does not count.
 - dark surrounds: share of surround left, in images of `ham10000` and `uda1` whose four corners are
   dark, in the whole image, the centred square and the kept square; and how many fields were found.
 """
@@ -80,9 +80,12 @@ def measure_lesion(
 
 
 def print_lesions(title: str, rows: list[tuple[float, float, str]]) -> None:
-    """Print how much of the lesions is kept."""
+    """Print how much of the lesions is kept; images whose field holds no lesion are left out."""
+    rows = [row for row in rows if not np.isnan(row[0])]
     framed = sum(reason == FIELD for _, _, reason in rows)
     print(f"{title}: {len(rows)} images, {framed} fields found")
+    if not rows:
+        return
     for name, values in (
         ("before squaring", np.array([row[0] for row in rows])),
         ("after squaring", np.array([row[1] for row in rows])),
@@ -104,9 +107,13 @@ def measure_surrounds(folder: Path, settings: Settings) -> None:
         dark = ~find_lit(grey, settings.crop.border)
         scale = grey.shape[1] / decoded.width_px
         shares.append([dark.mean(), *_dark_left(dark, decoded, box, scale)])
+    print(
+        f"dark surrounds: {len(shares)} of {len(images)} images in {folder}, {found} fields found"
+    )
+    if not shares:
+        return
     whole, centred, kept = np.mean(shares, axis=0)
     print(
-        f"dark surrounds: {len(shares)} of {len(images)} images in {folder}, {found} fields found\n"
         f"  surround, mean share of the whole image {whole:.4f}, of the centred square "
         f"{centred:.4f}, of the kept square {kept:.4f}"
     )
@@ -126,7 +133,8 @@ def _mean_inside(dark: np.ndarray, region: Region, scale: float) -> float:
 
 def _share_inside(mask: np.ndarray, region: Region) -> float:
     left, top, right, bottom = (round(side) for side in region)
-    return float(mask[top:bottom, left:right].sum() / mask.sum())
+    total = mask.sum()
+    return float(mask[top:bottom, left:right].sum() / total) if total else float("nan")
 
 
 def _has_dark_corners(grey: np.ndarray) -> bool:

@@ -24,6 +24,7 @@ from pipeline.storage import sha256_of
 
 NOTICE = "Research use only; not a diagnosis."
 SIDES_PX = ("left_px", "top_px", "right_px", "bottom_px")
+THREAD_LIMIT = 256
 PROVIDER = "CPUExecutionProvider"
 ELEMENT_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 # What ONNX Runtime raises for a file that it cannot run; they share no base class.
@@ -73,6 +74,7 @@ class Scorer:
 
         Raises:
             BundleError: The graph does not load, or is not the one that the manifest describes.
+            ValueError: The threads are outside 0 to `THREAD_LIMIT`.
         """
         self.bundle = bundle
         self._session = _open_session(bundle, threads)
@@ -154,6 +156,8 @@ class Scorer:
 
 
 def _open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
+    if not 0 <= threads <= THREAD_LIMIT:
+        raise ValueError(f"threads must be from 0 to {THREAD_LIMIT}. Got: {threads}.")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors only: this command's stderr is for its user

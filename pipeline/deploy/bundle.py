@@ -229,8 +229,6 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = params.build(data, Manifest, str(place))
     except params.ParamsError as error:
         raise BundleError(str(error)) from None
-    except TypeError as error:  # dacite's, for a number in place of a list
-        raise BundleError(f"{place} must have values of the right kinds. Got: {error}.") from None
     check_contract(manifest, place)
     return manifest
 

@@ -1,33 +1,31 @@
 """What a dermatoscope adds to an image: hairs, a ruler, gel bubbles, a dark circular surround.
 
-All of it is drawn at full size with Pillow on an RGB image, in place where that is possible. Which
-of it an image has never depends on its class.
+All of it is drawn at full size with Pillow on an RGB image. Which of it an image has never depends
+on its class.
 """
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SURROUND_SHARE = 0.2
 HAIR_SHARE = 0.35
 RULER_SHARE = 0.12
 BUBBLE_SHARE = 0.15
 
 
-def add_artefacts(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Add each artefact to its share of images.
+def add_artefacts(image: Image.Image, rng: np.random.Generator) -> None:
+    """Draw hairs, a ruler and gel bubbles, each on its share of images.
 
     Args:
-        image: RGB; may be drawn upon.
+        image: RGB; is drawn upon.
         rng: Chooses artefacts and their form.
     """
-    chances = rng.random(4)
+    chances = rng.random(3)
     if chances[0] < HAIR_SHARE:
         draw_hairs(image, rng)
     if chances[1] < RULER_SHARE:
         draw_ruler(image, rng)
     if chances[2] < BUBBLE_SHARE:
         draw_bubbles(image, rng)
-    return darken_surround(image, rng) if chances[3] < SURROUND_SHARE else image
 
 
 def draw_hairs(image: Image.Image, rng: np.random.Generator) -> None:
@@ -71,16 +69,13 @@ def draw_bubbles(image: Image.Image, rng: np.random.Generator) -> None:
 
 
 def darken_surround(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Leave a round field of view and darken what lies outside it."""
-    width, height = image.size
-    radius = height * rng.uniform(0.50, 0.60)
-    x, y = (
-        width / 2 + height * rng.uniform(-0.03, 0.03),
-        height / 2 + height * rng.uniform(-0.03, 0.03),
-    )
+    """Leave a round field of view, nearly as wide as the image's shorter side; darken the rest."""
+    short = min(image.size)
+    radius = short * rng.uniform(0.46, 0.54)
+    x, y = np.array(image.size) / 2 + short * rng.uniform(-0.015, 0.015, 2)
     field = Image.new("L", image.size)
     ImageDraw.Draw(field).ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    field = field.filter(ImageFilter.BoxBlur(height * 0.008))
+    field = field.filter(ImageFilter.BoxBlur(short * 0.008))
     level = int(rng.integers(3, 14))
     dark = Image.new("RGB", image.size, (level, level, level + 2))
     return Image.composite(image, dark, field)

@@ -9,12 +9,16 @@ The images train and check the machinery; they teach nothing about skin.
 import numpy as np
 from PIL import Image
 
-from pipeline.images.artefacts import add_artefacts
+from pipeline.images.artefacts import add_artefacts, darken_surround
 from pipeline.images.lesions import DRAW
 from pipeline.images.structures import Drawing, Lesion, Pose
 
 # Shorter side of the grid on which fields are computed; only grain and artefacts have full size.
 GRID_PX = 240
+
+# A dark circular surround, and how much smaller the lesion lies in its field than in a full image.
+SURROUND_SHARE = 0.2
+SURROUND_ZOOM = 0.82
 
 # Skin under a dermatoscope, Fitzpatrick I to VI, RGB 0-255.
 SKIN_TONES = (
@@ -53,29 +57,43 @@ def render(
     of_lesion, of_view = np.random.default_rng([seed]), np.random.default_rng([seed, 1 + view])
     scale = GRID_PX / min(height_px, width_px)
     grid = (round(height_px * scale), round(width_px * scale))
-    coarse = draw_scene(label, grid, skin_type, of_lesion, of_view)
+    has_surround = of_view.random() < SURROUND_SHARE
+    tone = np.array(SKIN_TONES[skin_type - 1], np.float32) + of_lesion.normal(0, 6, 3)
+    pose = choose_pose(grid, SURROUND_ZOOM if has_surround else 1.0, of_lesion, of_view)
+    coarse = draw_scene(label, pose, tone, of_lesion, of_view)
     # Bicubic enlargement of the scene; grain and artefacts follow at full size.
     image = Image.fromarray(coarse).resize((width_px, height_px), Image.Resampling.BICUBIC)
-    return np.asarray(add_artefacts(add_grain(image, of_view), of_view))
+    image = add_grain(image, of_view)
+    add_artefacts(image, of_view)
+    return np.asarray(darken_surround(image, of_view) if has_surround else image)
+
+
+def choose_pose(
+    grid: tuple[int, int],
+    zoom: float,
+    of_lesion: np.random.Generator,
+    of_view: np.random.Generator,
+) -> Pose:
+    """Place a lesion near the middle of the working grid, turned at will."""
+    return Pose(
+        height=grid[0],
+        width=grid[1],
+        centre_px=tuple(np.array(grid) / 2 + GRID_PX * of_view.uniform(-0.05, 0.05, 2)),
+        radius_px=zoom * GRID_PX * of_lesion.uniform(0.34, 0.40) * of_view.uniform(0.95, 1.05),
+        angle=of_view.uniform(0, 2 * np.pi),
+        stretch=of_lesion.uniform(1.0, 1.14),
+    )
 
 
 def draw_scene(
     label: str,
-    grid: tuple[int, int],
-    skin_type: int,
+    pose: Pose,
+    tone: np.ndarray,
     of_lesion: np.random.Generator,
     of_view: np.random.Generator,
 ) -> np.ndarray:
     """Draw lesion, skin and light on the working grid, `(height, width, 3)` uint8."""
-    tone = np.array(SKIN_TONES[skin_type - 1], np.float32) + of_lesion.normal(0, 6, 3)
-    pose = Pose(
-        height=grid[0],
-        width=grid[1],
-        centre_px=tuple(np.array(grid) / 2 + GRID_PX * of_view.uniform(-0.05, 0.05, 2)),
-        radius_px=GRID_PX * of_lesion.uniform(0.34, 0.40) * of_view.uniform(0.95, 1.05),
-        angle=of_view.uniform(0, 2 * np.pi),
-        stretch=of_lesion.uniform(1.0, 1.14),
-    )
+    grid = (pose.height, pose.width)
     mask, pattern = roughen(DRAW[label](Lesion(pose), of_lesion), of_view)
     colour = lesion_colour(tone, mask, pattern, of_lesion)
     skin = tone * (1 + 0.045 * texture(grid, of_view)[..., None])

@@ -126,9 +126,11 @@ def test_verify_says_what_was_verified(capsys, folder):
         ("--age", "４５", "age must be a number of years. Got: '４５'."),
         ("--sex", "robot", "sex must be one of ['female', 'male']. Got: 'robot'."),
         ("--site", "elbow", "Got: 'elbow'."),
+        ("--threads", "-1", "threads must be from 0 to 256. Got: -1."),
+        ("--threads", "100000", "threads must be from 0 to 256. Got: 100000."),
     ],
 )
-def test_impossible_demographics_end_in_one_line(capsys, folder, image, option, value, message):
+def test_impossible_options_end_in_one_line(capsys, folder, image, option, value, message):
     assert message in refused(capsys, "predict", "--bundle", folder, image, option, value)
 
 

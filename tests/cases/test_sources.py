@@ -47,9 +47,6 @@ def kinds(rows):
     return [row.problem.kind if row.problem else "" for row in rows]
 
 
-# --- isic_2019
-
-
 def test_isic_2019_joins_truth_and_metadata(tmp_path):
     (row,) = write_2019(
         tmp_path,
@@ -103,9 +100,6 @@ def test_isic_2019_row_with_two_classes_is_refused(tmp_path):
         "",
         "MEL+NV",
     )
-
-
-# --- isic_2020
 
 
 def test_isic_2020_row_is_read(tmp_path):
@@ -178,9 +172,6 @@ def test_isic_2020_folder_without_a_table_says_which_would_do(tmp_path):
         read_rows(tmp_path, "isic_2020")
 
 
-# --- isic_cli
-
-
 def test_isic_cli_reads_todays_hierarchy(tmp_path):
     (row,) = write_cli(
         tmp_path,
@@ -227,9 +218,6 @@ def test_isic_cli_image_that_is_not_dermoscopic_is_refused(tmp_path):
 
     assert kinds(rows) == ["", "not dermoscopic", ""]
     assert rows[1].problem.text == "image_type must be 'dermoscopic'. Got: 'clinical: overview'."
-
-
-# --- all forms
 
 
 @pytest.mark.parametrize(
@@ -301,9 +289,6 @@ def test_row_that_disagrees_with_an_unknown_diagnosis_is_refused_too(tmp_path):
     rows = write_cli(tmp_path, "isic_id,diagnosis", "a,nevus", "a,mole")
 
     assert kinds(rows) == ["conflicting rows", "unknown diagnosis"]
-
-
-# --- the archives as they were published
 
 
 @pytest.fixture

@@ -45,9 +45,6 @@ def single_lesions(counts):
     )
 
 
-# --- parameters
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -64,9 +61,6 @@ def single_lesions(counts):
 def test_impossible_parameters_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         make_params(**changes)
-
-
-# --- components
 
 
 def test_patients_lesions_and_duplicates_link_across_one_another():
@@ -101,9 +95,6 @@ def test_patient_and_lesion_of_one_name_are_not_the_same():
     assert name_components(frame, NO_PAIRS).tolist() == ["a", "b"]
 
 
-# --- several sources
-
-
 def test_image_of_two_sources_stays_once_but_links_through_both():
     """Dropped first, the second row of `x` would take the link from `x` to `y` with it."""
     first = make_manifest({"image_id": "x", "lesion_id": "HAM_1"})
@@ -126,9 +117,6 @@ def test_one_id_for_different_files_is_refused_naming_id_and_sources():
         SplitError, match=r"^image_id must mean one image.* Got: 'x' .* \['here', 'there'\]; 1 such"
     ):
         join_sources([first, second])
-
-
-# --- dealing
 
 
 def test_test_set_and_folds_have_their_shares_of_every_class():

@@ -1,0 +1,156 @@
+"""Tests of `stages.split`, from the manifests of several sources to the proof."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import manifest
+from pipeline.cases.proof import LeakError
+from pipeline.cases.split import SplitError
+from pipeline.images.hashing import perceptual_hashes
+from stages import split
+from tests.cases.tables import make_manifest
+
+PARAMS = """
+split: {seed: 7, test_share: 0.2, folds: 3, train_folds: [0], near_duplicate_bits: 24}
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make_picture(seed):
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (8, 8, 3))
+    return np.kron(coarse, np.ones((8, 8, 1))).astype(np.uint8)
+
+
+def write_source(name, frame):
+    manifest.write(frame.assign(source=name), Path("data/ingest", name, "manifest.csv"))
+
+
+def run():
+    split.main(["data/ingest", "data/split"])
+    folder = Path("data/split")
+    return manifest.read(folder / "manifest.csv"), json.loads((folder / "proof.json").read_text())
+
+
+def patients(prefix, count, **changes):
+    return make_manifest(
+        *(
+            {"image_id": f"{prefix}{n}", "patient_id": f"{prefix}P{n // 2}", **changes}
+            for n in range(count)
+        )
+    )
+
+
+def test_cases_of_all_sources_get_group_and_fold(capsys):
+    write_source("b", patients("b", 40, diagnosis="MEL"))
+    write_source("a", patients("a", 60))
+
+    cases, proof = run()
+
+    assert len(cases) == proof["cases"] == 100
+    assert cases.image_id.is_monotonic_increasing
+    assert cases.fold.value_counts().to_dict() == {
+        fold: part["cases"] for fold, part in proof["folds"].items()
+    }
+    assert proof["folds"]["test"]["cases"] == 20
+    assert proof["folds"]["test"]["classes"]["MEL"] == 8
+    assert proof["components"] == 50
+    assert set(proof["crossings"].values()) == {0}
+    assert capsys.readouterr().out == (
+        "split: 100 cases in 50 components, 20 in the test set, 3 folds, no crossing, "
+        "in data/split\n"
+    )
+
+
+def test_turned_and_mirrored_copies_stay_together_across_sources():
+    pictures = [make_picture(seed) for seed in range(12)]
+    turned = [np.rot90(picture, n)[:, :: (-1) ** n] for n, picture in enumerate(pictures)]
+    for name, images in (("a", pictures), ("b", turned)):
+        rows = [
+            {"image_id": f"{name}{n:02d}", "perceptual_hash": perceptual_hashes(image)}
+            for n, image in enumerate(images)
+        ]
+        write_source(name, make_manifest(*rows))
+
+    cases, proof = run()
+
+    fold = cases.set_index("image_id").fold
+    assert [fold[f"a{n:02d}"] for n in range(12)] == [fold[f"b{n:02d}"] for n in range(12)]
+    assert proof["components"] == 12
+    assert proof["duplicate_pairs"]["near"] == 12
+
+
+def test_image_of_two_sources_is_written_once_and_counted():
+    first = patients("a", 20)
+    write_source("first", first)
+    write_source("second", first.iloc[[3, 5]].assign(patient_id=""))
+
+    cases, proof = run()
+
+    assert len(cases) == 20
+    assert set(cases.source) == {"first"}
+    assert proof["repeated_rows_dropped"] == 2
+
+
+def test_one_id_for_two_files_is_refused_and_nothing_is_written():
+    write_source("first", patients("a", 20))
+    write_source("second", patients("a", 1, sha256="00"))
+
+    with pytest.raises(SplitError, match=r"Got: 'a0' for different files in \['first', 'second'\]"):
+        run()
+    assert not Path("data/split").exists()
+
+
+def test_order_of_rows_in_a_manifest_changes_no_byte():
+    frame = patients("a", 60)
+    write_source("a", frame)
+    run()
+    expected = Path("data/split/manifest.csv").read_bytes()
+
+    write_source("a", frame.sample(frac=1, random_state=1))
+    run()
+
+    assert Path("data/split/manifest.csv").read_bytes() == expected
+
+
+def test_leak_planted_into_the_stage_leaves_no_manifest(monkeypatch):
+    """A fault in the dealing must not get past the proof."""
+    write_source("a", patients("a", 60))
+
+    def deal_by_row(frame, duplicates, params):
+        folds = ["test", "0", "1", "2"] * (len(frame) // 4)
+        return frame.assign(group_id=frame.image_id, fold=folds)
+
+    monkeypatch.setattr(split, "split", deal_by_row)
+
+    with pytest.raises(LeakError, match=r"^each patient must be in one fold\. Got: 30 in several"):
+        run()
+    assert not Path("data/split").exists()
+
+
+def test_folder_without_manifests_says_which_stage_to_run():
+    Path("data/ingest").mkdir(parents=True)
+
+    with pytest.raises(
+        ValueError, match=r"^data/ingest must hold a manifest\.csv per source\. Run"
+    ):
+        run()
+
+
+@pytest.mark.slow
+def test_manifest_of_the_sample_is_parted_without_a_crossing(sample_run):
+    cases = pd.read_csv(sample_run / "data/split/manifest.csv", dtype=str, keep_default_na=False)
+
+    for column in ("patient_id", "lesion_id", "group_id", "sha256"):
+        known = cases[cases[column] != ""]
+        assert known.groupby(column).fold.nunique().max() == 1
