@@ -22,9 +22,7 @@ DEMOGRAPHICS_LAYOUT = (
 DEMOGRAPHICS_WIDTH = len(DEMOGRAPHICS_LAYOUT)
 
 
-def encode_demographics(
-    age_years: float | None, sex: str | None, site: str | None
-) -> np.ndarray:
+def encode_demographics(age_years: float | None, sex: str | None, site: str | None) -> np.ndarray:
     """Write one case's demographics as the vector that the network takes.
 
     Args:
@@ -41,7 +39,9 @@ def encode_demographics(
     vector = np.zeros(DEMOGRAPHICS_WIDTH, np.float32)
     if age_years is not None and not math.isnan(age_years):
         if not 0 <= age_years <= AGE_LIMIT_YEARS:
-            raise ValueError(f"age must be from 0 to {AGE_LIMIT_YEARS:.0f} years. Got: {age_years}.")
+            raise ValueError(
+                f"age must be from 0 to {AGE_LIMIT_YEARS:.0f} years. Got: {age_years}."
+            )
         vector[:2] = age_years / AGE_SCALE_YEARS, 1.0
     for name, value, words, start in (
         ("sex", sex, SEXES, 2),

@@ -80,7 +80,9 @@ def main(argv: list[str] | None = None) -> None:
     parity["ensemble"] = merge_and_check(jobs, native, args)
     write_json(args.target / "parity.json", parity)
     size = (args.target / "ensemble.onnx").stat().st_size
-    print(f"export: {len(jobs)} members and ensemble.onnx, {size / 2**20:.0f} MiB, in {args.target}")
+    print(
+        f"export: {len(jobs)} members and ensemble.onnx, {size / 2**20:.0f} MiB, in {args.target}"
+    )
 
 
 def _size(job: Job) -> int:

@@ -17,10 +17,7 @@ from pipeline.storage import write_json
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("split", SplitParams)
-    tables = sorted(args.source.glob("*/manifest.csv"))
-    if not tables:
-        raise ValueError(f"{args.source} must hold a manifest.csv per source. Run stage ingest.")
-    cases = join_sources([manifest.read(table) for table in tables])
+    cases = join_sources([manifest.read(table) for table in source_tables(args.source)])
     duplicates = find_duplicates(cases, settings.near_duplicate_bits)
     parted = split(cases, duplicates, settings)
     proof = prove(parted, settings)
@@ -32,6 +29,18 @@ def main(argv: list[str] | None = None) -> None:
         f"{proof['folds']['test']['cases']} in the test set, {settings.folds} folds, "
         f"no crossing, in {args.target}"
     )
+
+
+def source_tables(folder: Path) -> list[Path]:
+    """List the manifests of the sources that params.yaml names; others are left from a recipe."""
+    tables = [folder / name / "manifest.csv" for name in sorted(params.read_section("sources"))]
+    absent = [str(table) for table in tables if not table.is_file()]
+    if absent or not tables:
+        raise ValueError(
+            f"{folder} must hold a manifest.csv for each of params.yaml's sources. "
+            f"Missing: {absent}, of {len(tables)}. Run stage ingest."
+        )
+    return tables
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

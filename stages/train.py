@@ -52,7 +52,9 @@ def main(argv: list[str] | None = None) -> None:
             "epochs": member.epochs,
             "images": len(run.training),
             "parameters": run.model.count_params(),
-            "trainable_parameters": sum(v.shape.num_elements() for v in run.model.trainable_variables),
+            "trainable_parameters": sum(
+                v.shape.num_elements() for v in run.model.trainable_variables
+            ),
             "weights_bytes": weights.stat().st_size,
             "training_checkpoint_bytes": outcome.checkpoint_bytes,
             "seconds": time.perf_counter() - started,
@@ -61,7 +63,8 @@ def main(argv: list[str] | None = None) -> None:
     shutil.rmtree(run.resume_folder)
     last = outcome.history[-1]
     print(
-        f"train: {name}, {len(run.training)} images, {member.epochs} epochs, loss {last['loss']:.3f}, "
+        f"train: {name}, {len(run.training)} images, {member.epochs} epochs, "
+        f"loss {last['loss']:.3f}, "
         f"held-out accuracy {last['held_out_accuracy']:.3f}, in {args.target}"
     )
 

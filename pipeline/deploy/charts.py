@@ -63,12 +63,12 @@ def draw_latency(benchmark: dict[str, Any], path: Path) -> None:
         labels = [f"{value:.3g}" for value in p50]
         if engine == "onnxruntime":
             ratios = [slow / fast for slow, fast in zip(native, p50, strict=True)]
-            labels = [f"{a}\n({b:.1f}x)" for a, b in zip(labels, ratios, strict=True)]
+            labels = [f"{a}\n{b:.1f}×" for a, b in zip(labels, ratios, strict=True)]
         series.append(Bars(engine, p50, [b - a for a, b in zip(p50, p95, strict=True)], labels))
     machine = benchmark["machine"]
     title = (
-        f"Latency at batch {batch}: median, whisker to the 95th percentile "
-        "(in brackets: times as fast as tf.function)\n"
+        f"Latency at batch {batch}: median, whisker to the 95th percentile; "
+        "×: times as fast as tf.function\n"
         f"{machine['cpu']}, {machine['threads']} threads, float32"
     )
     _draw(series, members, title, "milliseconds per call", path)
@@ -95,11 +95,14 @@ def draw_sizes(benchmark: dict[str, Any], path: Path) -> None:
         labels = [f"{size:.0f}" if size >= 100 else f"{size:.3g}" for size in sizes]
         if artefact == "onnx":
             labels = [
-                f"{label}\n({-saved[member]:+.0f} %)"
+                f"{label}\n{-saved[member]:+.0f}%".replace("-", "−")
                 for label, member in zip(labels, members, strict=True)
             ]
         series.append(Bars(artefact, sizes, [0.0] * len(sizes), labels))
-    title = "Size on disk (in brackets: ONNX against the training checkpoint)"
+    title = (
+        "Size on disk; percent: ONNX against the training checkpoint\n"
+        "Ensemble: sums over its members; its ONNX is one merged graph"
+    )
     _draw(series, members, title, "MiB", path)
 
 
@@ -153,8 +156,9 @@ def _scale(axes: Axes, values: list[float]) -> None:
     """Take a log axis where a linear one would hide bars, and leave room for the labels."""
     if max(values) > LOG_AXIS_RATIO * min(values):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_ylabel(f"{axes.get_ylabel()} (log scale)")
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, high * (high / low) ** 0.1)
+        low = 10.0 ** np.floor(np.log10(min(values)))
+        axes.set_ylim(low, axes.get_ylim()[1] * (axes.get_ylim()[1] / low) ** 0.08)
     else:
         axes.set_ylim(0, axes.get_ylim()[1] * 1.08)

@@ -52,7 +52,9 @@ def export_member(
     rename_output(graph, f"probabilities_{member}")
     name_batch(graph)
     finish(graph, {"members": json.dumps([member])})
-    expected = {name: list(tensor.shape[1:]) for name, tensor in zip(names, model.inputs, strict=True)}
+    expected = {
+        name: list(tensor.shape[1:]) for name, tensor in zip(names, model.inputs, strict=True)
+    }
     check_contract(graph, expected, {f"probabilities_{member}": [len(CLASSES)]})
     write_graph(path, graph)
     return graph

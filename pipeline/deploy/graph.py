@@ -96,4 +96,3 @@ def write_graph(path: Path, model: onnx.ModelProto) -> None:
         raise ExportError(f"{path} must stay below 1.9 GiB. Got: {size} bytes.")
     with atomic_write(path) as file:
         file.write(model.SerializeToString(deterministic=True))
-

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.images.structures import (
     BLACK,
     BLUE_WHITE,
+    BROWN,
     DARK,
     LIGHT,
     PINK,
@@ -44,7 +45,7 @@ def nevus(lesion: Lesion, rng: np.random.Generator) -> Drawing:
     """Smooth oval border, a regular pigment network over the whole lesion."""
     mask = lesion.inside(outline(rng, {2: 0.05, 3: 0.03}), 0.16)
     lines = fade(1.6 - 3.6 * lesion.lattice(rng, rng.uniform(0.50, 0.58)))
-    return mask, paint((lines, BLACK))
+    return mask, paint((lines, BROWN))
 
 
 def basal_cell_carcinoma(lesion: Lesion, rng: np.random.Generator) -> Drawing:
@@ -89,14 +90,14 @@ def actinic_keratosis(lesion: Lesion, rng: np.random.Generator) -> Drawing:
 
 
 def benign_keratosis(lesion: Lesion, rng: np.random.Generator) -> Drawing:
-    """Sharp, lobed, stuck-on border; white milia-like and dark comedo-like discs."""
+    """Sharp, lobed, stuck-on border; yellowish milia-like and dark comedo-like discs."""
     lobes = int(rng.integers(7, 10))
     edge = outline(rng, {2: 0.06, lobes: 0.10})
     points = scatter(rng, 13, reach=0.84, apart=0.38)
     radii = rng.uniform(0.14, 0.18, len(points))
-    white, dark = slice(0, None, 2), slice(1, None, 2)
+    dark = np.arange(len(points)) % 3 == 0
     return lesion.inside(edge, 0.03), paint(
-        (lesion.discs(points[white], radii[white]), YELLOW),
+        (lesion.discs(points[~dark], radii[~dark]), YELLOW),
         (lesion.discs(points[dark], radii[dark]), BLACK),
     )
 
@@ -107,7 +108,7 @@ def dermatofibroma(lesion: Lesion, rng: np.random.Generator) -> Drawing:
     patch = lesion.inside(0.44 * outline(rng, {3: 0.10, 5: 0.06}), 0.16)
     ring = fade(1.35 - np.abs(lesion.rho - 0.70) / 0.24)
     ring *= 0.6 + 0.4 * fade(1.6 - 3.6 * lesion.lattice(rng, 0.4))
-    return mask, paint((ring, BLACK), (patch, LIGHT))
+    return mask, paint((ring, BROWN), (patch, LIGHT))
 
 
 def vascular(lesion: Lesion, rng: np.random.Generator) -> Drawing:

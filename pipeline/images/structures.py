@@ -16,9 +16,10 @@ from PIL import Image, ImageDraw, ImageFilter
 
 # What a structure adds to red, green and blue where it is fully opaque, in 0-255 levels.
 DARK = (-70.0, -80.0, -75.0)
+BROWN = (-72.0, -106.0, -112.0)
 BLACK = (-115.0, -105.0, -85.0)
 LIGHT = (95.0, 100.0, 95.0)
-YELLOW = (100.0, 86.0, 35.0)
+YELLOW = (112.0, 88.0, 5.0)
 RED = (28.0, -108.0, -88.0)
 PURPLE = (-55.0, -120.0, -20.0)
 PINK = (75.0, 25.0, 35.0)

@@ -122,9 +122,9 @@ def lesion_colour(
     base = tone * (rng.uniform(0.60, 0.84) - browning) + 10 + rng.normal(0, (5, 2, 4))
     base = np.clip(base, 45, 215)  # dark skin leaves room for dark structures
     mean = (mask[..., None] * pattern).sum((0, 1)) / mask.sum()
-    # All of the mean's lightness is taken out, and most of its hue: the rest keeps red lesions
+    # All of the mean's lightness is taken out, and half of its hue: the rest keeps red lesions
     # from standing on green ground.
-    mean = mean.mean() + 0.4 * (mean - mean.mean())
+    mean = mean.mean() + 0.5 * (mean - mean.mean())
     return (base + rng.uniform(0.85, 1.1) * (pattern - mean)).astype(np.float32)
 
 

@@ -93,9 +93,7 @@ def apply_augmentation(images: keras.KerasTensor, drawn: keras.KerasTensor) -> k
     return ops.cast(ops.round(ops.clip(pixels, 0, 255)), "uint8")
 
 
-def _affine(
-    params: AugmentParams, u: np.ndarray, flips: np.ndarray, size_px: int
-) -> np.ndarray:
+def _affine(params: AugmentParams, u: np.ndarray, flips: np.ndarray, size_px: int) -> np.ndarray:
     """Rotation, scale, shift and the eight dihedral views as one matrix per image, `(count, 8)`."""
     angle = np.deg2rad(params.rotate_degrees) * u[:, 0]
     factor = 1 / (1 + params.scale * u[:, 1])

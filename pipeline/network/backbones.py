@@ -1,4 +1,4 @@
-"""The table of backbones: how each is built, how its pixels are normalised, where weights come from.
+"""The table of backbones: how each is built and normalises its pixels, where weights come from.
 
 EfficientNet comes from the `efficientnet` package, the one with the noisy-student weights. It is
 frozen upstream and asks the backend module for names that Keras 3 no longer has, so it is called
@@ -14,6 +14,9 @@ from typing import Any
 import efficientnet.model
 import efficientnet.weights
 import keras
+import numpy as np
+
+from pipeline.storage import sha256_of
 
 # ImageNet's channel means and standard deviations, of pixels in [0, 1].
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -155,9 +158,7 @@ def _fetch(backbone: str, name: str) -> Path:
     file_name = address.rsplit("/", 1)[1]
     try:
         # A cached file with the right checksum is used without any connection.
-        return Path(
-            keras.utils.get_file(file_name, address, cache_subdir="models", file_hash=md5)
-        )
+        return Path(keras.utils.get_file(file_name, address, cache_subdir="models", file_hash=md5))
     except Exception as error:  # get_file raises a bare Exception
         raise WeightsError(
             f"{name} weights of {backbone} must be in Keras' cache or be fetched from {address}. "
@@ -166,8 +167,6 @@ def _fetch(backbone: str, name: str) -> Path:
 
 
 def _checked(path: Path, sha256: str) -> Path:
-    from pipeline.storage import sha256_of
-
     if not path.is_file():
         raise WeightsError(f"weights must be none, imagenet, noisy-student or a file. Got: {path}.")
     found = sha256_of(path)
@@ -177,9 +176,7 @@ def _checked(path: Path, sha256: str) -> Path:
 
 
 def _load_npz(model: keras.Model, path: Path) -> None:
-    """Assign arrays by variable path, `/` written `|` in the archive; every variable must be there."""
-    import numpy as np
-
+    """Assign arrays by variable path, `/` written `|` in the archive; all must be there."""
     with np.load(path, allow_pickle=False) as arrays:
         missing = [v.path for v in model.variables if v.path.replace("/", "|") not in arrays]
         if missing:

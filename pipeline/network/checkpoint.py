@@ -1,7 +1,8 @@
 """Training state that survives a kill at any instant.
 
 Each epoch's state is one file under its own name; a pointer with its SHA-256 is written last, so a
-kill leaves the previous epoch in charge. Two are kept: a damaged newest falls back to the one before.
+kill leaves the previous epoch in charge. Two are kept: where the newest is damaged, the one before
+it is taken.
 """
 
 import io
@@ -82,7 +83,7 @@ def load_checkpoint(folder: Path, recipe: str) -> Checkpoint | None:
     pointer = read_json(folder / "latest.json")
     if pointer["recipe"] != recipe:
         raise CheckpointError(
-            f"{folder} must hold a run of this recipe and data; params or cases have changed since. "
+            f"{folder} must hold a run of this recipe and data; params or cases have changed. "
             "Delete the folder to train anew, or restore params.yaml to resume."
         )
     for entry in _entries(folder):
@@ -92,7 +93,9 @@ def load_checkpoint(folder: Path, recipe: str) -> Checkpoint | None:
                 arrays = [stored[f"arr_{i}"] for i in range(len(stored.files))]
             return Checkpoint(entry.epoch, arrays, pointer["history"][: entry.epoch])
         print(f"train: {path} is damaged or absent; falling back to the checkpoint before it.")
-    raise CheckpointError(f"{folder} must hold a whole checkpoint. Delete the folder to train anew.")
+    raise CheckpointError(
+        f"{folder} must hold a whole checkpoint. Delete the folder to train anew."
+    )
 
 
 def _entries(folder: Path) -> list[_Entry]:

@@ -54,7 +54,7 @@ class MemberParams:
         if self.zero_init_residual and (self.weights != "none" or self.freeze_batch_norm):
             raise ValueError(
                 "zero_init_residual must be false unless weights are none and batch normalisation "
-                f"trains. Got: weights {self.weights!r}, freeze_batch_norm {self.freeze_batch_norm}."
+                f"trains. Got: {self.weights!r} and freeze_batch_norm {self.freeze_batch_norm}."
             )
         if not self.peak_learning_rate > 0:
             raise ValueError(f"peak_learning_rate must be > 0. Got: {self.peak_learning_rate}.")

@@ -54,12 +54,15 @@ def test_graph_answers_as_keras_does(exported, count):
 def test_file_is_float32_weights_and_little_else(exported):
     model, path = exported
     floats = sum(
-        int(np.prod(tensor.dims)) for tensor in onnx.load(path).graph.initializer
+        int(np.prod(tensor.dims))
+        for tensor in onnx.load(path).graph.initializer
         if tensor.data_type == onnx.TensorProto.FLOAT
     )
 
     assert floats <= model.count_params()
-    assert not any(t.external_data for t in onnx.load(path, load_external_data=False).graph.initializer)
+    assert not any(
+        t.external_data for t in onnx.load(path, load_external_data=False).graph.initializer
+    )
 
 
 def test_same_weights_give_the_same_bytes(exported, tmp_path):

@@ -13,7 +13,9 @@ from pipeline.network.checkpoint import (
 
 def state(epoch):
     arrays = [np.full((2, 3), epoch, np.float32), np.array(epoch, np.int64)]
-    return Checkpoint(epoch, arrays, [{"epoch": e + 1, "loss": 1.0 / (e + 1)} for e in range(epoch)])
+    return Checkpoint(
+        epoch, arrays, [{"epoch": e + 1, "loss": 1.0 / (e + 1)} for e in range(epoch)]
+    )
 
 
 def write_epochs(folder, last):

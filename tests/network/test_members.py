@@ -94,7 +94,7 @@ def test_residual_branches_at_zero_need_batch_norm_that_trains():
 
 
 def test_unknown_backbone_is_refused():
-    with pytest.raises(ValueError, match="backbone must be one of .*Got: 'b9'"):
+    with pytest.raises(ValueError, match=r"backbone must be one of .*Got: 'b9'"):
         build_member(small_member(backbone="b9"))
 
 
@@ -133,7 +133,9 @@ def test_absent_weights_file_is_refused():
 
 
 def test_unpublished_weights_are_refused():
-    with pytest.raises(WeightsError, match=r"mobilenet_v2_035 has the weights \[\]. Got: 'imagenet'"):
+    with pytest.raises(
+        WeightsError, match=r"mobilenet_v2_035 has the weights \[\]. Got: 'imagenet'"
+    ):
         load_pretrained(None, "mobilenet_v2_035", "imagenet", "")
 
 

@@ -34,7 +34,9 @@ def test_merged_graph_has_exactly_the_contract_of_the_cad(sample_run):
     outputs = {o.name: (o.shape, o.type) for o in session.get_outputs()}
     names = ["probabilities", "rank_scores", *(f"probabilities_{m}" for m in MEMBERS)]
     assert outputs == dict.fromkeys(names, (["batch", 9], "tensor(float)"))
-    facts = {p.key: p.value for p in onnx.load(sample_run / "models/export/ensemble.onnx").metadata_props}
+    facts = {
+        p.key: p.value for p in onnx.load(sample_run / "models/export/ensemble.onnx").metadata_props
+    }
     assert facts["members"] == '["b4", "b5", "b7"]'
 
 

@@ -17,11 +17,12 @@ from tests.cases.tables import make_manifest
 PARAMS = """
 split: {seed: 7, test_share: 0.2, folds: 3, train_folds: [0], near_duplicate_bits: 24}
 """
+NO_SOURCE = "sources: {}\n"
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "params.yaml").write_text(PARAMS + NO_SOURCE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -34,6 +35,8 @@ def make_picture(seed):
 
 def write_source(name, frame):
     manifest.write(frame.assign(source=name), Path("data/ingest", name, "manifest.csv"))
+    names = sorted(path.name for path in Path("data/ingest").iterdir())
+    Path("params.yaml").write_text(f"{PARAMS}sources: {{{', '.join(f'{n}: 1' for n in names)}}}\n")
 
 
 def run():
@@ -142,7 +145,8 @@ def test_folder_without_manifests_says_which_stage_to_run():
     Path("data/ingest").mkdir(parents=True)
 
     with pytest.raises(
-        ValueError, match=r"^data/ingest must hold a manifest\.csv per source\. Run"
+        ValueError,
+        match=r"^data/ingest must hold a manifest\.csv for each of params.yaml's sources\. ",
     ):
         run()
 
@@ -154,3 +158,14 @@ def test_manifest_of_the_sample_is_parted_without_a_crossing(sample_run):
     for column in ("patient_id", "lesion_id", "group_id", "sha256"):
         known = cases[cases[column] != ""]
         assert known.groupby(column).fold.nunique().max() == 1
+
+
+def test_source_left_from_another_recipe_is_not_read():
+    """DVC leaves the outs of a stage that params.yaml no longer names where they are."""
+    write_source("left", patients("x", 30))
+    write_source("now", patients("a", 60))
+    Path("params.yaml").write_text(PARAMS + "sources: {now: 1}\n")
+
+    cases, _ = run()
+
+    assert set(cases.source) == {"now"}

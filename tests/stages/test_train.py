@@ -109,9 +109,7 @@ def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_o
     summary = read_json(project / "trained" / "summary.json")
     table = pd.read_csv(project / "manifest.csv", dtype={"fold": str})
     assert summary["images"] == (table.fold == "1").sum()
-    assert summary["weights_bytes"] == (
-        project / "trained" / "weights.weights.h5"
-    ).stat().st_size
+    assert summary["weights_bytes"] == (project / "trained" / "weights.weights.h5").stat().st_size
     # Float32 weights and Adam's two moments of the trainable ones.
     moments = 4 * (summary["parameters"] + 2 * summary["trainable_parameters"])
     assert moments < summary["training_checkpoint_bytes"] < 1.1 * moments + 200_000
