@@ -5,6 +5,7 @@ frozen upstream and asks the backend module for names that Keras 3 no longer has
 through `efficientnet.model` with a small backend object of our own; nothing else knows about it.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +145,11 @@ def load_pretrained(model: keras.Model, backbone: str, weights: str, sha256: str
         else _checked(Path(weights), sha256)
     )
     try:
-        _load_npz(model, path) if path.suffix == ".npz" else model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns where a file lacks layers, and leaves those at random.
+            warnings.simplefilter("error", UserWarning)
+            _load_npz(model, path) if path.suffix == ".npz" else model.load_weights(path)
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         raise WeightsError(f"{path} must hold weights of {backbone}. Got: {error}") from error
 
 
