@@ -86,7 +86,7 @@ def load_keras_predict(job: EngineJob) -> Answer:
     """Serve the networks through `keras.Model.predict`, as a notebook would."""
 
     def caller(network: Any) -> Call:
-        return lambda inputs: network.predict(_bare(inputs), batch_size=len(inputs[0]), verbose=0)
+        return lambda inputs: network.predict(inputs, batch_size=len(inputs[0]), verbose=0)
 
     return _load_native(job, caller)
 
@@ -98,20 +98,15 @@ def load_tf_function(job: EngineJob) -> Answer:
     def caller(network: Any) -> Call:
         # One trace for every batch, as in the ONNX graph; traces with fixed batches are no faster.
         # XLA is named, never "auto": on a CPU it is 7-10 times slower.
-        signature = _bare([tf.TensorSpec(value.shape, value.dtype) for value in network.inputs])
+        signature = [tf.TensorSpec(value.shape, value.dtype) for value in network.inputs]
         graph = tf.function(
             lambda inputs: network(inputs, training=False),
             input_signature=[signature],
             jit_compile=False,
         )
-        return lambda inputs: graph(_bare([tf.constant(array) for array in inputs])).numpy()
+        return lambda inputs: graph([tf.constant(array) for array in inputs]).numpy()
 
     return _load_native(job, caller)
-
-
-def _bare(inputs: list[Any]) -> Any:
-    """Take a single input out of its list: Keras warns of a list where a network has one."""
-    return inputs[0] if len(inputs) == 1 else inputs
 
 
 def _load_native(job: EngineJob, caller: Callable[[Any], Call]) -> Answer:

@@ -1,9 +1,9 @@
 """What tells the nine classes of synthetic lesions apart: the border and the structures inside.
 
 A drawing function returns a mask (how much of a pixel is lesion) and a pattern (what its structures
-add to the lesion's base colour). The pattern's mean is taken out later, so colour tells the classes
-apart far less than form does. Structures are bold, at least 0.15 lesion radii wide: they are still
-there when the image's central square has become 64 pixels wide.
+add to the lesion's base colour). Most of the pattern's mean is taken out later, so colour tells the
+classes apart far less than form does. Structures are bold, at least 0.15 lesion radii wide: they
+are still there when the image's central square has become 64 pixels wide.
 
 Lengths are in lesion radii, in the lesion's own axes; fields are `(height, width)` float32 of the
 working grid, 0 to 1.

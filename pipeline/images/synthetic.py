@@ -1,8 +1,8 @@
 """Seeded synthetic dermoscopy: one image of a lesion of a named class.
 
 What the camera and the skin do (tone, lighting, position, size, rotation, hairs, surround) is drawn
-from the seed and the view alone and never depends on the class. The lesion's mean colour does not
-either, up to clipping: its class lies in border and structure (`pipeline.images.lesions`).
+from the seed and the view alone and never depends on the class. Of the lesion's mean colour only
+half of the hue does: its class lies in border and structure (`pipeline.images.lesions`).
 The images train and check the machinery; they teach nothing about skin.
 """
 
