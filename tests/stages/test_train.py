@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,27 @@ def test_killed_stage_resumes_to_the_same_bytes(project):
     assert status == 0, output
     assert weights_sha256(project) == whole
     assert not pointer.exists()
+
+
+@pytest.mark.long
+def test_stage_killed_at_random_instants_resumes_to_the_same_bytes(project):
+    """Uniform over the whole run, start-up and writing of checkpoints included."""
+    started = time.monotonic()
+    assert finish(project, *TRAIN)[0] == 0
+    seconds = time.monotonic() - started
+    whole, rng, hits = weights_sha256(project), np.random.default_rng(0), 0
+    for _ in range(10):
+        shutil.rmtree(project / "trained")
+        process = start(project, *TRAIN)
+        time.sleep(rng.uniform(0, seconds))
+        hits += process.poll() is None
+        process.kill()
+        process.communicate()
+        shutil.rmtree(project / "trained", ignore_errors=True)  # as DVC does with a stage's outs
+        status, output = finish(project, *TRAIN)
+        assert status == 0, output
+        assert weights_sha256(project) == whole
+    assert hits >= 5
 
 
 def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_once(project):
