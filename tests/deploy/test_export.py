@@ -63,12 +63,3 @@ def test_file_is_float32_weights_and_little_else(exported):
     assert not any(
         t.external_data for t in onnx.load(path, load_external_data=False).graph.initializer
     )
-
-
-def test_same_weights_give_the_same_bytes(exported, tmp_path):
-    from pipeline.deploy.export import export_member
-
-    model, path = exported
-    export_member(model, tmp_path / "again.onnx", member="b4", crop_px=64, opset=18)
-
-    assert (tmp_path / "again.onnx").read_bytes() == path.read_bytes()
