@@ -31,7 +31,14 @@ OVERRIDES = {
     "benchmark": {"rounds": 1, "repeats": 2, "warmup": 1},
     "bundle": {"golden_cases": 2},
 }
-MEMBER_OVERRIDES = {"weights": "none", "epochs": 1, "warmup_epochs": 0}
+# Without pretrained weights, batch normalisation has to find statistics: those of the last batch.
+MEMBER_OVERRIDES = {
+    "weights": "none",
+    "epochs": 1,
+    "warmup_epochs": 0,
+    "freeze_batch_norm": False,
+    "batch_norm_momentum": 0.0,
+}
 
 # Cases of one diagnosis from one folder: how many go into the archive of 2020, and of 2019.
 # Known demographics and the largest originals come first. Those of 2020 need a patient, which uda1

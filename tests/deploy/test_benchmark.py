@@ -460,8 +460,6 @@ def test_chart_is_a_picture_and_the_same_each_time(tmp_path, draw, ratio):
 
 
 @pytest.mark.slow
-# Keras 3.15's own, on NumPy 2.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_native_and_onnx_agree_on_the_ensemble(tmp_path):
     """Two members of the smallest backbone, through every engine."""
     from pipeline.deploy.export import export_member
