@@ -51,8 +51,10 @@ def write_params(folder, **changes):
     member = dataclasses.asdict(small_member(demographics=False, **changes))
     train = {"seed": 5, "augment": dataclasses.asdict(AUGMENTATION)}
     values = {"member": {"m": member}, "train": train, "predict": {"batch_size": 16}}
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style = False  # a line for each key
     with open(folder / "params.yaml", "w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(values, file)
+        yaml.dump(values, file)
 
 
 def start(folder, *command):
