@@ -20,6 +20,7 @@ def make_row(image_id, line, **changes):
     usual = Row(
         line=line,
         image_id=image_id,
+        path=None,
         patient_id="P",
         lesion_id="",
         sex="male",

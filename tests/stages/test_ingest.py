@@ -86,8 +86,9 @@ def test_cases_go_on_past_every_kind_of_bad_one(capsys):
     for name in ("c.png", "d.jpg", "e.jpg"):
         assert f"raw/images/{name}" in reasons[name[0]]
     assert capsys.readouterr().out == (
-        "ingest: 11 rows of here, 2 kept, 9 quarantined, 1 files without a row, "
-        "in data/ingest/here\n"
+        "ingest: here, 11 rows = 2 kept + 9 quarantined (3 unreadable image, 2 conflicting rows, "
+        "1 no image, 1 not dermoscopic, 1 unknown diagnosis, 1 wrong age); "
+        "1 files without a row, in data/ingest/here\n"
     )
 
 
