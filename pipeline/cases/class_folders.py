@@ -36,6 +36,7 @@ def read_rows(folder: Path) -> list[Row]:
 
 def _row(line: int, path: Path) -> Row:
     names = path.parts[:-1]
+    classes = [name for name in names if diagnosis.is_folder_of_class(name)]
     is_archives = ARCHIVE_NAME.fullmatch(path.stem)
     return make_row(
         Record(line, {}, problem=""),
@@ -47,7 +48,7 @@ def _row(line: int, path: Path) -> Row:
             sex="",
             age="",
             site=("", ""),
-            diagnosis_raw="/".join(names),
+            diagnosis_raw="/".join(classes or names),
             classify=partial(diagnosis.class_of_folders, names),
             licence="",
             problem=None,

@@ -25,7 +25,7 @@ def test_image_has_the_class_of_its_folder_and_nothing_more_is_known(tmp_path):
         "ISIC_0000001",
         Path("train/Basal cell carcinoma/ISIC_0000001.jpg"),
     )
-    assert (row.diagnosis, row.diagnosis_raw) == ("BCC", "train/Basal cell carcinoma")
+    assert (row.diagnosis, row.diagnosis_raw) == ("BCC", "Basal cell carcinoma")
     assert (row.patient_id, row.lesion_id, row.sex, row.site, row.licence) == ("",) * 5
     assert row.age_years != row.age_years
     assert row.problem is None
