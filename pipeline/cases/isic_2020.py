@@ -40,6 +40,7 @@ def read_rows(folder: Path) -> list[Row]:
             "diagnosis",
         ),
     )
+    table.refuse_misspelt(("lesion_id", "benign_malignant"))
     originals = _read_official_duplicates(folder / DUPLICATES, table)
     return [_row(record, originals) for record in table.records]
 

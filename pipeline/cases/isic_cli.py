@@ -15,6 +15,25 @@ METADATA = "metadata.csv"
 NEEDS = METADATA
 DERMOSCOPIC = "dermoscopic"
 SYNTHETIC = "synthetic"
+COLUMNS = (
+    "isic_id",
+    "image_name",
+    "patient_id",
+    "lesion_id",
+    "sex",
+    "age_approx",
+    "anatom_site_general",
+    "anatom_site_special",
+    *(f"anatom_site_{level}" for level in range(1, 6)),
+    "diagnosis",
+    *(f"diagnosis_{level}" for level in range(1, 6)),
+    "benign_malignant",
+    "copyright_license",
+    "image_type",
+    "image_manipulation",
+    "tbp_tile_type",
+    "rcm_case_id",
+)
 # Filled for total body photographs and for confocal microscopy alone.
 OTHER_IMAGE_COLUMNS = ("tbp_tile_type", "rcm_case_id")
 
@@ -28,6 +47,7 @@ def read_rows(folder: Path) -> list[Row]:
     """Read the rows of the export; see `pipeline.cases.sources.read_rows`."""
     # The export's columns depend on the query: only the image and a diagnosis are always there.
     table = read_table(folder / METADATA, ())
+    table.refuse_misspelt(COLUMNS)
     id_column = table.require_one_of(("isic_id", "image_name"))
     is_flat = table.require_one_of(("diagnosis_1", "diagnosis")) == "diagnosis"
     return [_row(record, id_column, is_flat) for record in table.records]

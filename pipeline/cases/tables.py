@@ -7,6 +7,8 @@ header's is kept as a record with a problem, so that one damaged row does not st
 """
 
 import csv
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,19 @@ class Table:
             word = "column" if len(missing) == 1 else "columns"
             raise TableError(
                 f"{self.path}: {word} {missing} must be there. Got: {list(self.columns)}."
+            )
+
+    def refuse_misspelt(self, known: Sequence[str]) -> None:
+        """Raise `TableError` for a column like one of `known` but for case, blanks and hyphens.
+
+        A column that need not be there would else be passed over without a word.
+        """
+        plain = {column: re.sub(r"[\s-]+", "_", column.casefold()) for column in self.columns}
+        wrong = {column: word for column, word in plain.items() if word != column and word in known}
+        if wrong:
+            raise TableError(
+                f"{self.path}: columns must be written {sorted(wrong.values())}. "
+                f"Got: {list(wrong)}."
             )
 
     def require_one_of(self, columns: Sequence[str]) -> str:
@@ -108,7 +123,9 @@ def _parse(path: Path, reader: "csv._reader", separator: str) -> Table:
         start = reader.line_num + 1
         for fields in reader:
             if fields:
-                records.append(_record(columns, [field.strip() for field in fields], start))
+                # Millions of rows hold few words: equal ones share their memory.
+                words = [sys.intern(field.strip()) for field in fields]
+                records.append(_record(columns, words, start))
             # `line_num` is the last line of a row; quoted fields may hold line breaks.
             start = reader.line_num + 1
     except csv.Error as error:

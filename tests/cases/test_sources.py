@@ -263,6 +263,15 @@ def test_missing_column_names_file_and_column(tmp_path, form, name, header, mess
         read_rows(tmp_path, form)
 
 
+@pytest.mark.parametrize("column", ["Sex", "AGE_APPROX", "anatom site-1"])
+def test_column_that_may_be_absent_must_not_be_misspelt(tmp_path, column):
+    """It would be passed over, and every case would have that unknown."""
+    with pytest.raises(
+        TableError, match=rf"metadata\.csv: columns must be written \['.*'\]\. Got: \['{column}'\]"
+    ):
+        write_cli(tmp_path, f"isic_id,diagnosis,{column}", "a,nevus,1")
+
+
 @pytest.mark.parametrize(("form", "name"), [("isic_2019", TRUTH), ("isic_cli", "metadata.csv")])
 def test_missing_table_is_named(tmp_path, form, name):
     with pytest.raises(TableError, match=rf"{name} must exist\.$"):
