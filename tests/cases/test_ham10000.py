@@ -72,6 +72,7 @@ def archive(tmp_path):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_real_table_agrees_with_isic_2019_image_by_image(archive):
     """Both name the same 10,015 images; akiec is 130 AK and 197 SCC there."""
     truth = (DATA / "csv" / TRUTH).resolve()

@@ -244,7 +244,7 @@ def tables(draw, columns):
 
 
 @pytest.mark.parametrize(("form", "name"), COLUMNS_OF_FORM)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_every_row_of_a_generated_table_is_kept_or_in_quarantine(form, name, data):
     content, rows = data.draw(tables(COLUMNS_OF_FORM[form, name]))
