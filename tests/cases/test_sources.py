@@ -395,6 +395,7 @@ def archive(tmp_path):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_isic_2019_has_the_published_counts(archive):
     rows = read_rows(archive, "isic_2019")
 
@@ -423,6 +424,7 @@ def test_isic_2019_has_the_published_counts(archive):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_isic_2020_has_the_published_counts(archive):
     rows = read_rows(archive, "isic_2020")
 
@@ -437,6 +439,7 @@ def test_isic_2020_has_the_published_counts(archive):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_both_challenges_together_have_58032_images(archive):
     rows = [*read_rows(archive, "isic_2019"), *read_rows(archive, "isic_2020")]
 
@@ -458,6 +461,7 @@ def test_both_challenges_together_have_58032_images(archive):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_table_of_kaggle_agrees_with_the_official_one(archive):
     official = read_rows(archive, "isic_2020")
     (archive / TABLE_2020).unlink()
@@ -504,6 +508,7 @@ def test_exports_of_the_archive_are_read(folder, usable, refused):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_export_and_challenge_agree_on_the_images_they_share(archive):
     """Today's hierarchy and ISIC 2019's columns are two words for one diagnosis."""
     of_2019 = {row.image_id: row for row in read_rows(archive, "isic_2019")}
