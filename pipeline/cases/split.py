@@ -15,7 +15,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.cases.duplicates import HASH_BITS, find_equal
+from pipeline.cases.duplicates import find_equal
+from pipeline.cases.near_search import HASH_BITS
 from pipeline.classes import CLASSES
 
 TEST = "test"
