@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import manifest, params
 from pipeline.cases.duplicates import find_duplicates
 from pipeline.cases.proof import prove
-from pipeline.cases.split import SplitParams, join_sources, split
+from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from pipeline.command import run_stage
 from pipeline.storage import write_json
 
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("split", SplitParams)
     cases = join_sources([manifest.read(table) for table in source_tables(args.source)])
     duplicates = find_duplicates(cases, settings.near_duplicate_bits)
-    parted = split(cases, duplicates, settings)
+    parted = split(cases, duplicates, settings, read_parts(settings))
     proof = prove(parted, settings)
     write_json(args.target / "proof.json", proof)
     kept = parted[~parted.is_repeated].sort_values("image_id").drop(columns="is_repeated")

@@ -4,10 +4,18 @@ import pytest
 
 from pipeline.cases.duplicates import find_duplicates
 from pipeline.cases.proof import LeakError, prove
-from pipeline.cases.split import SplitParams, join_sources, split
+from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from tests.cases.tables import make_manifest, random_hash
 
-PARAMS = SplitParams(seed=7, test_share=0.2, folds=2, train_folds=(0,), near_duplicate_bits=24)
+PARAMS = SplitParams(
+    seed=7,
+    test_share=0.2,
+    folds=2,
+    train_folds=(0,),
+    near_duplicate_bits=24,
+    keep="",
+    keep_sha256="",
+)
 PARTS = ["test", "0", "1"]
 
 
@@ -67,7 +75,7 @@ def test_leak_through_a_repeated_row_is_caught():
 
 def test_case_moved_by_hand_after_an_honest_split_is_caught():
     frame = join_sources([make_manifest(*({"patient_id": f"P{n // 4}"} for n in range(40)))])
-    parted = split(frame, find_duplicates(frame, 24), PARAMS)
+    parted = split(frame, find_duplicates(frame, 24), PARAMS, read_parts(PARAMS))
     prove(parted, PARAMS)
     row = parted.index[parted.fold == "0"][0]
 

@@ -15,7 +15,14 @@ from stages import split
 from tests.cases.tables import make_manifest
 
 PARAMS = """
-split: {seed: 7, test_share: 0.2, folds: 3, train_folds: [0], near_duplicate_bits: 24}
+split:
+  seed: 7
+  test_share: 0.2
+  folds: 3
+  train_folds: [0]
+  near_duplicate_bits: 24
+  keep: ""
+  keep_sha256: ""
 """
 NO_SOURCE = "sources: {}\n"
 
@@ -130,7 +137,7 @@ def test_leak_planted_into_the_stage_leaves_no_manifest(monkeypatch):
     """A fault in the dealing must not get past the proof."""
     write_source("a", patients("a", 60))
 
-    def deal_by_row(frame, duplicates, params):
+    def deal_by_row(frame, duplicates, params, earlier):
         folds = ["test", "0", "1", "2"] * (len(frame) // 4)
         return frame.assign(group_id=frame.image_id, fold=folds)
 
