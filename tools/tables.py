@@ -25,7 +25,7 @@ from pipeline.cases.duplicates import find_duplicates
 from pipeline.cases.ingest import ImageFacts, Ingested, finish, match
 from pipeline.cases.proof import crossing_values, prove
 from pipeline.cases.sources import read_rows
-from pipeline.cases.split import SplitParams, join_sources, split
+from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from pipeline.cases.tables import read_table
 from pipeline.class_lists import CLASS_LISTS, class_in_list
 from pipeline.classes import CLASSES
@@ -103,7 +103,8 @@ def ingest_without_images(folder: Path, form: str) -> Ingested:
 def split_cases(manifests: Sequence[pd.DataFrame], settings: SplitParams) -> pd.DataFrame:
     """Part the cases as stage `split` does."""
     cases = join_sources(manifests)
-    return split(cases, find_duplicates(cases, settings.near_duplicate_bits), settings)
+    duplicates = find_duplicates(cases, settings.near_duplicate_bits)
+    return split(cases, duplicates, settings, read_parts(settings))
 
 
 def count_classes(cases: pd.DataFrame, name: str) -> dict[str, dict[str, int]]:
