@@ -81,5 +81,5 @@ lock:  ## Resolve requirements.txt into requirements.lock, with hashes (needs uv
 	@uv --version >/dev/null 2>&1 || { echo "error: make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
 	uv pip compile --universal --python-version 3.11 --generate-hashes requirements.txt -o requirements.lock
 
-clean-resume:  ## Forget half-trained members, so that training starts at its first epoch
-	rm -rf .resume/train .resume/logs
+clean-resume:  ## Forget half-trained members and what earlier crops were made by: all is made afresh
+	rm -rf .resume/train .resume/logs .resume/made_by

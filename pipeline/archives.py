@@ -4,16 +4,41 @@ A hundred thousand files in one folder cost minutes at every command of DVC. The
 tar files that any tool opens; an `index.csv` says where each image's bytes lie in them.
 """
 
+import hashlib
 import tarfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from pipeline.storage import StorageError, atomic_write, locate, read_index, write_index
+from pipeline.shard_plan import IndexWriter, Previous
+from pipeline.shards import INDEX, read_table
+from pipeline.storage import StorageError, atomic_write
 
-COLUMNS = ("image_id", "shard", "offset", "bytes")
+COLUMNS = ("image_id", "shard", "offset", "bytes", "source_sha256", "sha256")
+SUFFIX = ".tar"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the bytes of one image lie."""
+
+    image_id: str
+    path: Path
+    offset: int
+    size: int
+    sha256: str
+
+    def read(self) -> bytes:
+        """Read the bytes."""
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            data = file.read(self.size)
+        if len(data) != self.size:
+            raise StorageError(f"{self.path} must be whole. Got: it ends in {self.image_id}.")
+        return data
 
 
 class EncodedWriter:
@@ -22,12 +47,13 @@ class EncodedWriter:
     The index is written last and refuses an `image_id` that came twice, or no image at all.
     """
 
-    def __init__(self, folder: Path, *, shard_images: int, suffix: str) -> None:
-        """Write into `folder`, `shard_images` to an archive, named `image_id` + `suffix` there."""
+    def __init__(self, folder: Path, *, suffix: str) -> None:
+        """Write into `folder`; images are named `image_id` + `suffix` in the archives."""
         self._folder = folder
-        self._shard_images = shard_images
         self._suffix = suffix
-        self._rows: list[tuple[Any, ...]] = []
+        self._index = IndexWriter(folder, COLUMNS)
+        self._name = ""
+        self._images = 0
         self._shard = ExitStack()
 
     def __enter__(self) -> Self:
@@ -39,27 +65,44 @@ class EncodedWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._shard.__exit__(kind, error, traceback)  # an unfinished archive vanishes on an error
         if kind is None:
-            write_index(self._folder, COLUMNS, self._rows)
+            self._end_shard()
+            self._index.close()
+        else:
+            self._shard.__exit__(kind, error, traceback)  # an unfinished archive vanishes
 
-    def add(self, image_id: str, data: bytes) -> None:
-        """Append the bytes of one image."""
-        if len(self._rows) % self._shard_images == 0:
-            self._start_shard(f"{len(self._rows) // self._shard_images:05d}.tar")
-        entry = tarfile.TarInfo(image_id + self._suffix)  # time and owner 0: the same every run
-        entry.size = len(data)
-        self._archive.addfile(entry, BytesIO(data))
-        padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        self._rows.append((image_id, self._name, self._archive.offset - padded, len(data)))
-
-    def _start_shard(self, name: str) -> None:
-        self._shard.close()
-        self._name = name
-        file = self._shard.enter_context(atomic_write(self._folder / name))
+    def start_shard(self, stem: str) -> None:
+        """End the archive before, and begin one that the next images go to."""
+        self._end_shard()
+        self._name = stem + SUFFIX
+        file = self._shard.enter_context(atomic_write(self._folder / self._name))
         self._archive = self._shard.enter_context(
             tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
         )
+
+    def add(self, image_id: str, data: bytes, source_sha256: str) -> None:
+        """Append one image, made of the file that has the hash `source_sha256`."""
+        entry = tarfile.TarInfo(image_id + self._suffix)  # time and owner 0: the same every run
+        entry.size = len(data)
+        self._archive.addfile(entry, BytesIO(data))
+        # Else each archive keeps every header that it wrote, for a list that nobody asks for.
+        self._archive.members.clear()
+        padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        start = self._archive.offset - padded
+        digest = hashlib.sha256(data).hexdigest()
+        self._index.add_image((image_id, self._name, start, len(data), source_sha256, digest))
+        self._images += 1
+
+    def take_shard(self, stem: str, previous: Previous) -> None:
+        """Take a whole archive of an earlier run."""
+        self._end_shard()
+        self._index.take_shard(stem + SUFFIX, previous)
+
+    def _end_shard(self) -> None:
+        if self._name:
+            self._shard.close()
+            self._index.add_shard(self._name, self._images)
+        self._name, self._images = "", 0
 
 
 class EncodedShards:
@@ -71,18 +114,20 @@ class EncodedShards:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._index = read_index(folder, COLUMNS)
-        self.image_ids = tuple(self._index)
+        self._rows = {row[0]: row[1:] for row in read_table(folder / INDEX, COLUMNS)}
+        self.image_ids = tuple(self._rows)
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._rows)
+
+    def place(self, image_id: str) -> Place:
+        """Say where an image lies, for another process to read it."""
+        if image_id not in self._rows:
+            message = f"must hold the image asked for. Got: no {image_id!r}."
+            raise StorageError(f"{self._folder} {message}")
+        name, offset, size, _, sha256 = self._rows[image_id]
+        return Place(image_id, self._folder / name, int(offset), int(size), sha256)
 
     def read(self, image_id: str) -> bytes:
         """Read the bytes of one image."""
-        name, offset, size = locate(self._index, image_id, self._folder)
-        with open(self._folder / name, "rb") as file:
-            file.seek(int(offset))
-            data = file.read(int(size))
-        if len(data) != int(size):
-            raise StorageError(f"{self._folder / name} must be whole. Got: it ends in {image_id}.")
-        return data
+        return self.place(image_id).read()

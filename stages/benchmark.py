@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import manifest, params
+from pipeline.arrays import ArrayShards
 from pipeline.command import run_stage
 from pipeline.demographics import encode_demographics
 from pipeline.deploy.artefacts import EnsembleArtefacts, MemberArtefacts
@@ -19,7 +20,7 @@ from pipeline.deploy.benchmark import BenchmarkError, BenchmarkParams, run_bench
 from pipeline.deploy.charts import draw_latency, draw_sizes
 from pipeline.network.member_params import MemberParams
 from pipeline.scoring.ensemble import EnsembleParams
-from pipeline.storage import ArrayShards, read_json, write_json
+from pipeline.storage import read_json, write_json
 
 
 def main(argv: list[str] | None = None) -> None:

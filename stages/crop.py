@@ -2,31 +2,35 @@
 
 Usage: python -m stages.crop data/split/manifest.csv data/crop
 
-Writes a folder of PNG archives per size, in the manifest's order, and `boxes.csv`: what was kept of
-each image, in pixels of the original after EXIF orientation, and why.
+Writes a folder of PNG archives per size, ordered by source and image, and `boxes.csv`: what was
+kept of each image, in pixels of the original after EXIF orientation, and why. Crops of an earlier
+run are taken where original, settings and code are the same.
 """
 
 import argparse
 import csv
-import os
-from collections.abc import Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from pipeline import manifest, params
-from pipeline.archives import EncodedWriter
+from pipeline.archives import COLUMNS, SUFFIX, EncodedShards, EncodedWriter
 from pipeline.command import run_stage
 from pipeline.images.crop import CENTRE, CropParams
 from pipeline.images.decode import DecodeParams, ImageError
 from pipeline.images.png import encode_png
 from pipeline.images.preprocess import cut_crops
-from pipeline.parallel import map_in_order
+from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.reuse import digest_of_making, is_made_by, remember
+from pipeline.shard_plan import Previous, Step, plan_steps, select_missing
+from pipeline.shards import read_table
 from pipeline.storage import atomic_folder, atomic_write, sha256_of
 
+BOXES = "boxes.csv"
 BOX_COLUMNS = (
     *("image_id", "left_px", "top_px", "right_px", "bottom_px"),
     *("reason", "width_px", "height_px"),
@@ -54,21 +58,72 @@ class Result:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier run left, by size and by image; empty where nothing of it can be taken."""
+
+    folders: dict[int, Previous]
+    crops: dict[int, EncodedShards]
+    boxes: dict[str, tuple[Any, ...]]
+
+    def take(self, job: Job) -> Result:
+        """Read the crops of one image."""
+        crops = {size_px: shards.read(job.image_id) for size_px, shards in self.crops.items()}
+        return Result(job.image_id, crops, self.boxes[job.image_id])
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     crop_params = params.load("crop", CropParams)
     decode_params = params.load("ingest", DecodeParams)
-    cases = manifest.read(args.manifest)
-    jobs = [
+    parallel = params.load("parallel", ParallelParams).with_workers(args.workers)
+    jobs = read_jobs(args.manifest, decode_params, crop_params)
+    made_by = digest_settings(decode_params, crop_params)
+    earlier = read_earlier(args.target, made_by, crop_params)
+    images = [(job.image_id, job.sha256) for job in jobs]
+    steps = plan_steps(images, crop_params.shard_images, [*earlier.folders.values()], SUFFIX)
+    todo = select_missing(jobs, steps)
+    with atomic_folder(args.target, replaces=BOXES) as folder:
+        results = map_in_order(crop_image, todo, parallel.processes, parallel.cluster)
+        bar = tqdm(results, desc="crop", total=len(todo), unit="image")
+        with open_writers(folder, crop_params) as writers:
+            boxes = write_crops(writers, jobs, steps, bar, earlier)
+        with atomic_write(folder / BOXES, "w") as file:
+            csv.writer(file, lineterminator="\n").writerows([BOX_COLUMNS, *boxes])
+    remember(args.target, made_by)
+    framed = sum(box[BOX_COLUMNS.index("reason")] != CENTRE for box in boxes)
+    print(
+        f"crop: {len(boxes)} images, {framed} with a dark surround, {len(todo)} cut now, "
+        f"in {args.target}"
+    )
+
+
+def read_jobs(table: Path, decode_params: DecodeParams, crop_params: CropParams) -> list[Job]:
+    """List the images of a manifest by source and name, so that a new source joins at one place."""
+    cases = manifest.read(table).sort_values(["source", "image_id"])
+    return [
         Job(case.image_id, Path(case.path), case.sha256, decode_params, crop_params)
         for case in cases.itertuples()
     ]
-    with atomic_folder(args.target) as folder:
-        results = map_in_order(crop_image, jobs, args.workers)
-        bar = tqdm(results, desc="crop", total=len(jobs), unit="image")
-        boxes = write_crops(folder, bar, crop_params)
-    framed = sum(box[BOX_COLUMNS.index("reason")] != CENTRE for box in boxes)
-    print(f"crop: {len(boxes)} images, {framed} with a dark surround, in {args.target}")
+
+
+def digest_settings(decode_params: DecodeParams, crop_params: CropParams) -> str:
+    """Digest code and settings, all but how many images share a file."""
+    crop = {key: value for key, value in asdict(crop_params).items() if key != "shard_images"}
+    settings = {"ingest": asdict(decode_params), "crop": crop}
+    return digest_of_making(crop_image, [cut_crops, encode_png], settings)
+
+
+def read_earlier(target: Path, made_by: str, crop_params: CropParams) -> Earlier:
+    """Open what lies at the target, if the same code and settings made it."""
+    if not is_made_by(target, made_by):
+        return Earlier({}, {}, {})
+    folders = {size_px: target / str(size_px) for size_px in crop_params.sizes_px}
+    return Earlier(
+        {size_px: Previous(folder, COLUMNS) for size_px, folder in folders.items()},
+        {size_px: EncodedShards(folder) for size_px, folder in folders.items()},
+        {row[0]: tuple(row) for row in read_table(target / BOXES, BOX_COLUMNS)},
+    )
 
 
 def crop_image(job: Job) -> Result:
@@ -85,36 +140,48 @@ def crop_image(job: Job) -> Result:
     return Result(job.image_id, crops, row)
 
 
+@contextmanager
+def open_writers(folder: Path, crop_params: CropParams) -> Iterator[dict[int, EncodedWriter]]:
+    """Open a folder of archives for each size."""
+    with ExitStack() as stack:
+        yield {
+            size_px: stack.enter_context(EncodedWriter(folder / str(size_px), suffix=".png"))
+            for size_px in crop_params.sizes_px
+        }
+
+
 def write_crops(
-    folder: Path, results: Iterable[Result], crop_params: CropParams
+    writers: dict[int, EncodedWriter],
+    jobs: Sequence[Job],
+    steps: Sequence[Step],
+    results: Iterable[Result],
+    earlier: Earlier,
 ) -> list[tuple[Any, ...]]:
-    """Write the archives and the table of boxes; return its rows.
+    """Write the archives from an earlier run's and from the results; return the rows of boxes.
 
     Raises:
         ImageError: Some images cannot be used; all of them have been tried.
     """
     boxes: list[tuple[Any, ...]] = []
     problems: list[str] = []
-    with ExitStack() as stack:
-        writers = {
-            size_px: stack.enter_context(
-                EncodedWriter(
-                    folder / str(size_px), shard_images=crop_params.shard_images, suffix=".png"
-                )
-            )
-            for size_px in crop_params.sizes_px
-        }
-        for result in results:
-            if result.problem:
-                problems.append(result.problem)
-                continue
+    made = iter(results)
+    for step in steps:
+        own = jobs[step.start : step.stop]
+        if step.is_whole:
+            for size_px, writer in writers.items():
+                writer.take_shard(step.stem, earlier.folders[size_px])
+            boxes += [earlier.boxes[job.image_id] for job in own]
+            continue
+        for writer in writers.values():
+            writer.start_shard(step.stem)
+        for job, is_old in zip(own, step.is_old, strict=True):
+            result = earlier.take(job) if is_old else next(made)
+            problems += filter(None, [result.problem])
+            boxes += filter(None, [result.box])
             for size_px, data in result.crops.items():
-                writers[size_px].add(result.image_id, data)
-            boxes.append(result.box)
-        if problems:
-            raise ImageError(describe(problems))
-    with atomic_write(folder / "boxes.csv", "w") as file:
-        csv.writer(file, lineterminator="\n").writerows([BOX_COLUMNS, *boxes])
+                writers[size_px].add(job.image_id, data, job.sha256)
+    if problems:
+        raise ImageError(describe(problems))
     return boxes
 
 
@@ -131,12 +198,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("manifest", type=Path, help="table of cases written by stage split")
-    parser.add_argument("target", type=Path, help="folder to write; absent or empty")
+    parser.add_argument("target", type=Path, help="folder to write, or an earlier result")
     parser.add_argument(
         "--workers",
         type=int,
-        default=os.cpu_count(),
-        help="processes; the result does not depend on it (default: one per core)",
+        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
     )
     return parser.parse_args(argv)
 

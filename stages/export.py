@@ -18,6 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import manifest, params
+from pipeline.arrays import ArrayShards
 from pipeline.command import run_stage
 from pipeline.demographics import encode_demographics
 from pipeline.deploy.merge import merge_members
@@ -29,7 +30,7 @@ from pipeline.deploy.parity import (
 )
 from pipeline.network.member_params import MemberParams
 from pipeline.scoring.ensemble import EnsembleParams, load_probability_map, load_reference
-from pipeline.storage import ArrayShards, write_json
+from pipeline.storage import write_json
 
 
 @dataclass(frozen=True)

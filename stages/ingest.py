@@ -5,9 +5,8 @@ data/ingest/isic_2019
 """
 
 import argparse
-import os
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,20 @@ from pipeline.cases.sources import FORMS, read_rows
 from pipeline.command import run_stage
 from pipeline.images.decode import DecodeParams, ImageError, decode
 from pipeline.images.hashing import perceptual_hashes
-from pipeline.parallel import map_in_order
-from pipeline.storage import atomic_write, sha256_of, write_json
+from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.reuse import digest_of_making, is_made_by, remember
+from pipeline.storage import atomic_folder, atomic_write, sha256_of, write_json
+
+MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file, the limits that it must keep, and what is known of a file of that name."""
+
+    path: Path
+    settings: DecodeParams
+    known: ImageFacts | None
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,7 +41,10 @@ def main(argv: list[str] | None = None) -> None:
     rows = read_rows(args.raw, args.form)
     matched = match(rows, find_images(args.raw), args.raw)
     paths = [path for _, path in matched.cases]
-    facts = read_images(paths, settings, args.source)
+    made_by = digest_of_making(read_image, [decode, perceptual_hashes], asdict(settings))
+    known = known_facts(args.target) if is_made_by(args.target, made_by) else {}
+    jobs = [Job(path, settings, known.get(path.name)) for path in paths]
+    facts = read_images(jobs, args.source)
     ingested = finish(args.source, matched, facts, len(rows))
     if ingested.manifest.empty:
         reasons = ingested.quarantine.reason[:5].tolist()
@@ -39,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
             f"first {reasons}."
         )
     write(ingested, args.target)
+    remember(args.target, made_by)
     print(f"ingest: {args.source}, {describe(ingested.summary)}, in {args.target}")
 
 
@@ -51,30 +66,45 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_images(
-    paths: Sequence[Path], settings: DecodeParams, source: str
-) -> dict[Path, ImageFacts]:
-    """Decode and hash every file, several at a time."""
+def known_facts(target: Path) -> dict[str, ImageFacts]:
+    """Read what an earlier run found out about the files of the images that it kept, by file name."""
+    columns = ["path", "width_px", "height_px", "sha256", "perceptual_hash"]
+    rows = manifest.read(target / MANIFEST)[columns].itertuples(index=False)
+    return {Path(path).name: ImageFacts(*values, problem="") for path, *values in rows}
+
+
+def read_images(jobs: Sequence[Job], source: str) -> dict[Path, ImageFacts]:
+    """Decode and hash every file, several at a time; of known bytes, hash alone."""
+    parallel = params.load("parallel", ParallelParams)
     # A process of its own costs seconds to start: not for a handful of images.
-    workers = min(os.cpu_count() or 1, 1 + len(paths) // 64)
-    results = map_in_order(partial(read_image, settings=settings), paths, workers)
-    progress = tqdm(results, desc=f"ingest {source}", total=len(paths), unit="image", delay=2)
-    return dict(zip(paths, progress, strict=True))
+    workers = min(parallel.processes, 1 + len(jobs) // 64)
+    results = map_in_order(read_image, jobs, workers, parallel.cluster)
+    bar = tqdm(results, desc=f"ingest {source}", total=len(jobs), unit="image", delay=2)
+    facts = dict(zip((job.path for job in jobs), bar, strict=True))
+    new = sum(facts[job.path] != job.known for job in jobs)
+    print(f"ingest: {new} of {len(jobs)} images of {source} decoded, the others known")
+    return facts
 
 
-def read_image(path: Path, *, settings: DecodeParams) -> ImageFacts:
+def read_image(job: Job) -> ImageFacts:
     """Decode one file at full size, as a check of every byte, and hash it."""
     try:
-        decoded = decode(path, params=settings, least_side_px=None)
+        sha256 = sha256_of(job.path)
+        if job.known is not None and job.known.sha256 == sha256:
+            return job.known
+        decoded = decode(job.path, params=job.settings, least_side_px=None)
         return ImageFacts(
             width_px=decoded.width_px,
             height_px=decoded.height_px,
-            sha256=sha256_of(path),
+            sha256=sha256,
             perceptual_hash=perceptual_hashes(decoded.pixels),
             problem="",
         )
-    except (ImageError, OSError) as error:
+    except ImageError as error:
         return ImageFacts(0, 0, "", "", problem=str(error))
+    except OSError as error:
+        problem = f"{job.path} must be a readable file. Got: {error.strerror}."
+        return ImageFacts(0, 0, "", "", problem)
 
 
 def describe(summary: dict[str, Any]) -> str:
@@ -89,11 +119,12 @@ def describe(summary: dict[str, Any]) -> str:
 
 
 def write(ingested: Ingested, target: Path) -> None:
-    """Write the three files, the manifest last: where it is, the others are."""
-    with atomic_write(target / "quarantine.csv", "w") as file:
-        ingested.quarantine.to_csv(file, index=False, lineterminator="\n")
-    write_json(target / "summary.json", ingested.summary)
-    manifest.write(ingested.manifest, target / "manifest.csv")
+    """Write the three files as one folder, in place of an earlier one."""
+    with atomic_folder(target, replaces=MANIFEST) as folder:
+        with atomic_write(folder / "quarantine.csv", "w") as file:
+            ingested.quarantine.to_csv(file, index=False, lineterminator="\n")
+        write_json(folder / "summary.json", ingested.summary)
+        manifest.write(ingested.manifest, folder / MANIFEST)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,40 @@
 """Stage `resize`: write every crop at the input size of one member, ready for training.
 
+Arrays of an earlier run are taken where crop, settings and code are the same.
+
 Usage: python -m stages.resize --member b4 data/crop data/resize/b4
 """
 
 import argparse
-import os
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from pipeline import params
-from pipeline.archives import EncodedShards
+from pipeline.archives import EncodedShards, Place
+from pipeline.array_writer import ArrayWriter
+from pipeline.arrays import COLUMNS, SUFFIX, ArrayShards
 from pipeline.command import run_stage
 from pipeline.images.png import decode_png
 from pipeline.images.resize import ResizeParams, resize_to_square
-from pipeline.parallel import map_in_order
-from pipeline.storage import atomic_folder, write_array_shards
+from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.reuse import digest_of_making, is_made_by, remember
+from pipeline.shard_plan import Previous, Step, plan_steps, select_missing
+from pipeline.shards import INDEX
+from pipeline.storage import atomic_folder, check_free_disk
 
 SIZE_KEYS = ("crop_px", "input_px")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One crop as PNG bytes, and what to make of it."""
+    """Where one crop lies, and what to make of it."""
 
-    png: bytes
+    crop: Place
     input_px: int
     resample: str
 
@@ -34,20 +42,67 @@ class Job:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("resize", ResizeParams)
+    parallel = params.load("parallel", ParallelParams).with_workers(args.workers)
     crop_px, input_px = read_sizes(args.member)
     crops = open_crops(args.source, crop_px, args.member)
-    jobs = (Job(crops.read(image_id), input_px, settings.resample) for image_id in crops.image_ids)
-    with atomic_folder(args.target) as folder:
-        arrays = map_in_order(resize_crop, jobs, args.workers)
-        bar = tqdm(arrays, desc=f"resize {args.member}", total=len(crops), unit="image")
-        images = zip(crops.image_ids, bar, strict=True)
-        written = write_array_shards(folder, images, settings.shard_images)
-    print(f"resize: {written} images at {input_px} px from {crop_px} px in {args.target}")
+    jobs = [Job(crops.place(name), input_px, settings.resample) for name in crops.image_ids]
+    made_by = digest_of_making(
+        resize_crop, [decode_png, resize_to_square], {**settings_of(settings), "input_px": input_px}
+    )
+    steps, previous = plan(jobs, settings.shard_images, args.target, made_by)
+    todo = select_missing(jobs, steps)
+    check_free_disk(args.target.parent, len(todo) * 3 * input_px**2)
+    with atomic_folder(args.target, replaces=INDEX) as folder:
+        arrays = map_in_order(resize_crop, todo, parallel.processes, parallel.cluster)
+        bar = tqdm(arrays, desc=f"resize {args.member}", total=len(todo), unit="image")
+        with ArrayWriter(folder) as writer:
+            write_arrays(writer, jobs, steps, bar, previous)
+    remember(args.target, made_by)
+    print(
+        f"resize: {len(jobs)} images at {input_px} px from {crop_px} px, {len(todo)} of them new, "
+        f"in {args.target}"
+    )
+
+
+def settings_of(settings: ResizeParams) -> dict[str, Any]:
+    """Take the settings that decide about pixels: all but how many images share a file."""
+    return {key: value for key, value in asdict(settings).items() if key != "shard_images"}
+
+
+def plan(
+    jobs: Sequence[Job], shard_images: int, target: Path, made_by: str
+) -> tuple[list[Step], Previous | None]:
+    """Plan the shards, and what to take from the arrays that are there, if they still hold."""
+    previous = Previous(target, COLUMNS) if is_made_by(target, made_by) else None
+    images = [(job.crop.image_id, job.crop.sha256) for job in jobs]
+    folders = [previous] if previous else []
+    return plan_steps(images, shard_images, folders, SUFFIX), previous
 
 
 def resize_crop(job: Job) -> np.ndarray:
     """Resize one crop; runs in a process of its own."""
-    return resize_to_square(decode_png(job.png), job.input_px, resample=job.resample)
+    return resize_to_square(decode_png(job.crop.read()), job.input_px, resample=job.resample)
+
+
+def write_arrays(
+    writer: ArrayWriter,
+    jobs: Sequence[Job],
+    steps: Sequence[Step],
+    arrays: Iterable[np.ndarray],
+    previous: Previous | None,
+) -> None:
+    """Write the shards: whole ones of the earlier run, single arrays of it, and those just made."""
+    made = iter(arrays)
+    old = ArrayShards(previous.folder) if previous else None
+    for step in steps:
+        if step.is_whole:
+            writer.take_shard(step.stem, previous)
+            continue
+        writer.start_shard(step.stem)
+        for job, is_old in zip(jobs[step.start : step.stop], step.is_old, strict=True):
+            crop = job.crop
+            pixels = old.read([crop.image_id])[0] if is_old else next(made)
+            writer.add(crop.image_id, pixels, crop.sha256)
 
 
 def read_sizes(member: str) -> tuple[int, int]:
@@ -76,12 +131,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="stages.resize", description=__doc__)
     parser.add_argument("--member", required=True, help="key of section `member` of params.yaml")
     parser.add_argument("source", type=Path, help="folder written by stage crop")
-    parser.add_argument("target", type=Path, help="folder to write; absent or empty")
+    parser.add_argument("target", type=Path, help="folder to write, or an earlier result")
     parser.add_argument(
         "--workers",
         type=int,
-        default=os.cpu_count(),
-        help="processes; the result does not depend on it (default: one per core)",
+        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
     )
     return parser.parse_args(argv)
 

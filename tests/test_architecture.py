@@ -35,7 +35,8 @@ CAD_TAKES_FROM_DEPLOY = {"pipeline.deploy.bundle"}
 BEHIND_THE_WALL = {"tensorflow", "keras", "efficientnet", "tf2onnx", "tf_keras", "jax"}
 WITHOUT_TENSORFLOW = ("cases", "images", "scoring", "cad")
 
-SECTIONS_OF_NO_STAGE = {"repro", "sources", "member"}
+CHANGES_NO_BYTE = {"parallel"}  # read by stages, but a reason for none to run again
+SECTIONS_OF_NO_STAGE = {"repro", "sources", "member"} | CHANGES_NO_BYTE
 FOLDERS = ("data", "models", "reports")
 
 
@@ -163,11 +164,15 @@ def unlisted_sections(root):
         if f"stages.{name}" not in modules:
             continue
         listed = {str(param).partition(".")[0] for param in stage.get("params", [])}
+        wrong += [
+            f"stage {name} must not list params section '{section}': no byte depends on it"
+            for section in sorted(listed & CHANGES_NO_BYTE)
+        ]
         for imported in chains(modules, f"stages.{name}"):
             loaded = loaded_sections(root / modules[imported].path)
             wrong += [
                 f"stage {name} must list params section '{section}', loaded in {imported}"
-                for section in sorted(loaded - listed)
+                for section in sorted(loaded - listed - CHANGES_NO_BYTE)
             ]
     return wrong
 
@@ -422,6 +427,11 @@ FAULTS = {
         unlisted_sections,
         {"stages/train.py": TRAIN + "params.load('crop', run)\n"},
         "stage train must list params section 'crop', loaded in stages.train",
+    ),
+    "a section listed that changes no byte": (
+        unlisted_sections,
+        {"dvc.yaml": WIRING.replace("params: [train,", "params: [train, parallel,")},
+        "stage train must not list params section 'parallel': no byte depends on it",
     ),
     "a section loaded by a bare name in an f-string": (
         unlisted_sections,

@@ -1,5 +1,6 @@
 """Tests of `pipeline.archives`."""
 
+import hashlib
 import tarfile
 
 import pytest
@@ -12,9 +13,11 @@ FILES = {f"ISIC_{n}": bytes([n]) * size for n, size in enumerate([1, 511, 512, 5
 
 
 def write(folder, files=FILES, shard_images=2):
-    with EncodedWriter(folder, shard_images=shard_images, suffix=".png") as writer:
-        for image_id, data in files.items():
-            writer.add(image_id, data)
+    with EncodedWriter(folder, suffix=".png") as writer:
+        for number, (image_id, data) in enumerate(files.items()):
+            if number % shard_images == 0:
+                writer.start_shard(f"shard-{number}")
+            writer.add(image_id, data, "of " + image_id)
 
 
 def test_bytes_come_back(tmp_path):
@@ -49,24 +52,27 @@ def test_two_runs_write_the_same_bytes(tmp_path):
 
 def test_failure_leaves_no_index_and_no_half_archive(tmp_path):
     def fail():
-        with EncodedWriter(tmp_path, shard_images=2, suffix=".png") as writer:
+        with EncodedWriter(tmp_path, suffix=".png") as writer:
             for image_id in ("a", "b", "c"):
-                writer.add(image_id, b"data")
+                if image_id != "b":
+                    writer.start_shard(image_id)
+                writer.add(image_id, b"data", "")
             raise RuntimeError("disk")
 
     with pytest.raises(RuntimeError, match="disk"):
         fail()
 
-    assert [path.name for path in tmp_path.iterdir()] == ["00000.tar"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
     with pytest.raises(StorageError, match="the folder is not whole"):
         EncodedShards(tmp_path)
 
 
 def test_repeated_image_is_refused(tmp_path):
     def repeat():
-        with EncodedWriter(tmp_path, shard_images=2, suffix=".png") as writer:
-            writer.add("ISIC_1", b"a")
-            writer.add("ISIC_1", b"b")
+        with EncodedWriter(tmp_path, suffix=".png") as writer:
+            writer.start_shard("a")
+            writer.add("ISIC_1", b"a", "")
+            writer.add("ISIC_1", b"b", "")
 
     with pytest.raises(StorageError, match=r"Got several of: \['ISIC_1'\], 1 in all\.$"):
         repeat()
@@ -79,9 +85,11 @@ def test_no_image_is_refused(tmp_path):
 
 def test_cut_archive_is_refused(tmp_path):
     write(tmp_path)
-    (tmp_path / "00002.tar").write_bytes((tmp_path / "00002.tar").read_bytes()[:1000])
+    (tmp_path / "shard-4.tar").write_bytes((tmp_path / "shard-4.tar").read_bytes()[:1000])
 
-    with pytest.raises(StorageError, match=r"00002\.tar must be whole\. Got: it ends in ISIC_4\.$"):
+    with pytest.raises(
+        StorageError, match=r"shard-4\.tar must be whole\. Got: it ends in ISIC_4\.$"
+    ):
         EncodedShards(tmp_path).read("ISIC_4")
 
 
@@ -90,3 +98,13 @@ def test_unknown_image_is_named(tmp_path):
 
     with pytest.raises(StorageError, match=r"must hold the image asked for\. Got: no 'ISIC_7'\.$"):
         EncodedShards(tmp_path).read("ISIC_7")
+
+
+def test_index_holds_the_hash_of_each_image_and_of_what_it_was_made_of(tmp_path):
+    write(tmp_path)
+
+    place = EncodedShards(tmp_path).place("ISIC_3")
+
+    assert place.sha256 == hashlib.sha256(FILES["ISIC_3"]).hexdigest()
+    assert place.read() == FILES["ISIC_3"]
+    assert ",513,of ISIC_3," in (tmp_path / "index.csv").read_text()

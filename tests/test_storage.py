@@ -1,26 +1,28 @@
 """Tests of `pipeline.storage`."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.storage import (
-    ArrayShards,
     StorageError,
     atomic_folder,
     atomic_path,
     atomic_write,
+    check_free_disk,
+    link_or_copy,
     read_json,
+    recover_folder,
     sha256_of,
-    write_array_shards,
     write_json,
 )
 
-
-def pictures(count, side=4):
-    """Named arrays, each filled with its own number."""
-    return [(f"ISIC_{n}", np.full((side, side, 3), n, np.uint8)) for n in range(count)]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def names(folder):
@@ -137,105 +139,111 @@ def test_folder_with_files_is_never_overwritten(tmp_path):
     assert names(tmp_path / "out") == ["mine"]
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 8])
-def test_arrays_come_back_in_the_order_asked_for(tmp_path, count):
-    write_array_shards(tmp_path, pictures(count), 4)
-
-    shards = ArrayShards(tmp_path)
-    read = shards.read([f"ISIC_{count - 1}", "ISIC_0"])
-
-    assert len(shards) == count
-    assert shards.image_ids == tuple(f"ISIC_{n}" for n in range(count))
-    assert shards.shape == (4, 4, 3)
-    assert read.dtype == np.uint8
-    assert read[:, 0, 0, 0].tolist() == [count - 1, 0]
+def write_folder(path, text):
+    with atomic_folder(path, replaces="index") as folder:
+        (folder / "index").write_text(text)
 
 
-def test_shards_are_plain_npy_files(tmp_path):
-    write_array_shards(tmp_path, pictures(5), 4)
+def test_earlier_result_is_replaced_whole(tmp_path):
+    write_folder(tmp_path / "out", "old")
+    (tmp_path / "out/more").write_text("old")
 
-    assert names(tmp_path) == ["00000.npy", "00001.npy", "index.csv"]
-    assert np.load(tmp_path / "00000.npy").shape == (4, 4, 4, 3)
-    np.testing.assert_array_equal(np.load(tmp_path / "00001.npy"), [pictures(5)[4][1]])
+    write_folder(tmp_path / "out", "new")
 
-
-def test_arrays_are_mapped_not_read(tmp_path):
-    write_array_shards(tmp_path, pictures(3), 4)
-
-    shards = ArrayShards(tmp_path)
-
-    assert all(isinstance(shard, np.memmap) for shard in shards._shards.values())
+    assert names(tmp_path) == ["out"]
+    assert names(tmp_path / "out") == ["index"]
+    assert (tmp_path / "out/index").read_text() == "new"
 
 
-def test_images_are_taken_one_by_one(tmp_path):
-    """Memory holds one image, not a shard: each is written before the next is asked for."""
-    taken = []
+def test_failure_leaves_the_earlier_result(tmp_path):
+    write_folder(tmp_path / "out", "old")
 
-    def stream():
-        for image_id, pixels in pictures(6, side=64):
-            taken.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
-            yield image_id, pixels
+    with (
+        pytest.raises(RuntimeError, match="disk"),
+        atomic_folder(tmp_path / "out", replaces="index") as folder,
+    ):
+        (folder / "index").write_text("half")
+        raise RuntimeError("disk")
 
-    write_array_shards(tmp_path, stream(), 6)
-
-    assert len(set(taken)) > 1
-
-
-def test_no_image_to_read_gives_an_empty_array(tmp_path):
-    write_array_shards(tmp_path, pictures(3), 4)
-
-    assert ArrayShards(tmp_path).read([]).shape == (0, 4, 4, 3)
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out/index").read_text() == "old"
 
 
-def test_shape_or_type_that_differs_is_refused(tmp_path):
-    wrong = [*pictures(2), ("ISIC_9", np.zeros((5, 4, 3), np.uint8))]
-    message = r"^images must be \(4, 4, 3\) uint8\. Got: ISIC_9, \(5, 4, 3\) uint8\.$"
+def test_folder_that_is_no_earlier_result_is_never_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").write_text("mine")
+
+    with pytest.raises(StorageError, match="must be absent or empty"):
+        write_folder(tmp_path / "out", "new")
+
+    assert names(tmp_path / "out") == ["mine"]
+
+
+KILL = """
+import os, sys
+from pathlib import Path
+from pipeline import storage
+
+calls = 0
+real = {name: getattr(os, name) for name in ("replace", "mkdir", "unlink", "rmdir", "fsync")}
+
+def dying(name):
+    def call(*args, **kwargs):
+        global calls
+        calls += 1
+        if calls > int(sys.argv[2]):
+            os._exit(9)  # as kill -9: no handler runs
+        return real[name](*args, **kwargs)
+    return call
+
+for name in real:
+    setattr(os, name, dying(name))
+with storage.atomic_folder(Path(sys.argv[1]), replaces="index") as folder:
+    with storage.atomic_write(folder / "index", "w") as file:
+        file.write("new")
+"""
+
+
+def test_kill_between_any_two_steps_leaves_the_old_folder_or_the_new(tmp_path):
+    out, seen = tmp_path / "out", []
+    write_folder(out, "old")
+    for step in range(40):
+        command = [sys.executable, "-c", KILL, str(out), str(step)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        recover_folder(out)
+        seen.append((out / "index").read_text())
+        assert names(out) == ["index"]
+        if not done.returncode:
+            break
+        assert done.returncode == 9, done.stderr
+
+    # Old until the swap, new from then on, and the steps between were all met.
+    assert seen == sorted(seen, key=["old", "new"].index)
+    assert seen.count("old") >= 4
+    assert names(tmp_path) == ["out"]
+
+
+def test_link_shares_the_bytes_and_a_copy_stands_in_for_it(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "symbolic").symlink_to("a")
+
+    link_or_copy(tmp_path / "symbolic", tmp_path / "linked")
+    monkeypatch.setattr(os, "link", refuse)
+    link_or_copy(tmp_path / "symbolic", tmp_path / "copied")
+
+    assert (tmp_path / "linked").stat().st_ino == (tmp_path / "a").stat().st_ino
+    assert not (tmp_path / "linked").is_symlink()
+    assert (tmp_path / "copied").stat().st_ino != (tmp_path / "a").stat().st_ino
+    assert (tmp_path / "copied").read_text() == "a"
+
+
+def refuse(*_):
+    raise OSError(18, "Invalid cross-device link")
+
+
+def test_write_that_cannot_fit_is_refused_before_it_starts(tmp_path):
+    check_free_disk(tmp_path / "new", 1)
+    message = r"new must have 1000000000\.0 GB of free disk\. Got: \d+\.\d GB\.$"
 
     with pytest.raises(StorageError, match=message):
-        write_array_shards(tmp_path, wrong, 4)
-    with pytest.raises(StorageError, match=r"Got: ISIC_0, \(4, 4, 3\) float64\.$"):
-        write_array_shards(tmp_path, [("ISIC_0", np.zeros((4, 4, 3)))], 4)
-
-
-def test_repeated_image_is_refused(tmp_path):
-    message = r"must get each image_id once\. Got several of: \['ISIC_1'\], 1 in all\.$"
-
-    with pytest.raises(StorageError, match=message):
-        write_array_shards(tmp_path, [*pictures(3), pictures(3)[1]], 2)
-
-
-def test_no_image_is_refused(tmp_path):
-    with pytest.raises(StorageError, match=r"must get at least one image\. Got: none\.$"):
-        write_array_shards(tmp_path, [], 2)
-
-
-def test_unfinished_folder_is_refused(tmp_path):
-    write_array_shards(tmp_path, pictures(3), 2)
-    (tmp_path / "index.csv").unlink()
-
-    with pytest.raises(StorageError, match=r"index\.csv must exist: the folder is not whole\.$"):
-        ArrayShards(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["", "image_id,offset\nISIC_0,1\n"])
-def test_index_of_another_form_is_refused(tmp_path, content):
-    (tmp_path / "index.csv").write_text(content)
-
-    with pytest.raises(StorageError, match=r"must have the columns \['image_id', 'shard', 'row'\]"):
-        ArrayShards(tmp_path)
-
-
-def test_cut_shard_is_refused(tmp_path):
-    write_array_shards(tmp_path, pictures(3), 4)
-    whole = (tmp_path / "00000.npy").read_bytes()
-    (tmp_path / "00000.npy").write_bytes(whole[:-40])
-
-    with pytest.raises(StorageError, match=r"00000\.npy must be a whole \.npy file\. Got: "):
-        ArrayShards(tmp_path)
-
-
-def test_unknown_image_is_named(tmp_path):
-    write_array_shards(tmp_path, pictures(3), 4)
-
-    with pytest.raises(StorageError, match=r"must hold the image asked for\. Got: no 'ISIC_7'\.$"):
-        ArrayShards(tmp_path).read(["ISIC_7"])
+        check_free_disk(tmp_path / "new", 10**18)

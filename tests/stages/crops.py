@@ -8,6 +8,7 @@ from tests.images.pictures import encode, framed, oriented, textured
 
 PARAMS = """\
 ingest: {limit_pixels: 50000000, limit_side_px: 12000, minimum_side_px: 32}
+parallel: {engine: local, workers: 1, ray_address: ""}
 crop:
   sizes_px: [64, 96]
   shard_images: 2

@@ -2,19 +2,23 @@
 
 import csv
 import hashlib
+import re
 import struct
 import subprocess
 import sys
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
 
+from pipeline import manifest
 from pipeline.archives import EncodedShards
 from pipeline.images.decode import ImageError
 from pipeline.images.png import decode_png
-from pipeline.storage import StorageError
+from pipeline.storage import StorageError, sha256_of
 from stages.crop import main
 from tests.images.pictures import encode, textured
 from tests.stages.crops import PICTURES, contents, write_project
@@ -37,15 +41,15 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_every_image_is_cut_at_every_size_in_the_manifests_order(project, capsys):
+def test_every_image_is_cut_at_every_size_in_the_order_of_their_names(project, capsys):
     run()
 
     for size_px in (64, 96):
         shards = EncodedShards(project / "crop" / str(size_px))
-        assert shards.image_ids == ("ISIC_3", "ISIC_1", "ISIC_4", "ISIC_2", "ISIC_5")
+        assert shards.image_ids == ("ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_5")
         shapes = {decode_png(shards.read(image_id)).shape for image_id in shards.image_ids}
         assert shapes == {(size_px, size_px, 3)}
-    assert capsys.readouterr().out == "crop: 5 images, 1 with a dark surround, in crop\n"
+    assert capsys.readouterr().out == "crop: 5 images, 1 with a dark surround, 5 cut now, in crop\n"
 
 
 def test_boxes_are_in_pixels_of_the_upright_original(project):
@@ -74,6 +78,86 @@ def test_number_of_workers_changes_no_byte(project):
     assert contents(project / "one") == contents(project / "three")
 
 
+def change_project(project, rng):
+    """Add, remove and replace some images, in any order of rows."""
+    table = manifest.read(project / "manifest.csv")
+    keep = table[rng.random(len(table)) > 0.15].index
+    table = table.loc[[*keep]].reset_index(drop=True)
+    for image_id in rng.choice(1000, rng.integers(1, 4), replace=False):
+        name = f"raw/new{image_id:03d}.jpg"
+        pixels = textured(40 + int(rng.integers(30)), 60)
+        (project / name).write_bytes(encode(pixels, "JPEG", quality=90))
+        row = table.iloc[0].copy()
+        row[["image_id", "path"]] = [f"new{image_id:03d}", name]
+        row["source"] = rng.choice(["", "another"])
+        table = pd.concat([table[table.image_id != row.image_id], row.to_frame().T])
+    table["sha256"] = [sha256_of(project / path) for path in table.path]
+    table = table.astype({"age_years": float, "width_px": int, "height_px": int})
+    manifest.write(
+        table.sample(frac=1, random_state=int(rng.integers(99))), project / "manifest.csv"
+    )
+
+
+def test_crops_of_a_history_are_those_of_a_first_run(project, capsys):
+    """Whatever was there before, the same images give the same bytes."""
+    rng = np.random.default_rng(0)
+    run("grown")
+    cut = []
+    for round_number in range(6):
+        change_project(project, rng)
+        capsys.readouterr()
+
+        run("grown")
+        cut.append(int(re.search(r"(\d+) cut now", capsys.readouterr().out).group(1)))
+        run(f"first{round_number}")
+
+        assert contents(project / "grown") == contents(project / f"first{round_number}")
+    assert max(cut) <= 4
+
+
+def test_whole_archives_are_taken_as_the_same_files(project):
+    run()
+    before = {path: path.stat().st_ino for path in (project / "crop").rglob("*.tar")}
+
+    run()
+
+    assert {path: path.stat().st_ino for path in (project / "crop").rglob("*.tar")} == before
+
+
+def test_another_setting_cuts_every_image_again(project, capsys):
+    run()
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("radius_share: 0.9", "radius_share: 0.8"))
+
+    run()
+
+    assert "5 cut now" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_another_number_of_images_in_a_file_cuts_none_again(project, capsys):
+    run()
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("shard_images: 2\n", "shard_images: 100\n"))
+
+    run()
+
+    assert "0 cut now" in capsys.readouterr().out.splitlines()[-1]
+    assert len(list((project / "crop/64").glob("*.tar"))) == 1
+
+
+def test_damaged_archive_is_cut_again(project):
+    run()
+    before = contents(project / "crop")
+    victim = EncodedShards(project / "crop/96").place("ISIC_4")
+    data = bytearray(victim.path.read_bytes())
+    data[victim.offset + 50] ^= 1
+    victim.path.write_bytes(data)
+
+    run()
+
+    assert contents(project / "crop") == before
+
+
 def test_all_bad_images_are_named_and_nothing_is_left(project):
     (project / "raw/ISIC_3.jpg").unlink()
     (project / "raw/ISIC_1.png").write_bytes(b"%PDF-1.7")
@@ -85,8 +169,8 @@ def test_all_bad_images_are_named_and_nothing_is_left(project):
 
     first, *listed = str(raised.value).split("\n")
     assert first == "every image of the manifest must be usable. Got 3 that are not:"
-    assert listed[0] == "  raw/ISIC_3.jpg must be a readable file. Got: No such file or directory."
-    assert listed[1].startswith("  raw/ISIC_1.png must be a JPEG or PNG image. Got: ")
+    assert listed[0].startswith("  raw/ISIC_1.png must be a JPEG or PNG image. Got: ")
+    assert listed[1] == "  raw/ISIC_3.jpg must be a readable file. Got: No such file or directory."
     assert listed[2].startswith("  raw/ISIC_5.jpg must be a whole, undamaged image. Got: ")
     assert names(project) == ["manifest.csv", "params.yaml", "raw"]
 

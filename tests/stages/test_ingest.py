@@ -21,7 +21,10 @@ from tests.images.pictures import deep_png, encode, oriented, textured
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
 
-PARAMS = "ingest: {limit_pixels: 50000000, limit_side_px: 12000, minimum_side_px: 32}\n"
+PARAMS = """\
+ingest: {limit_pixels: 50000000, limit_side_px: 12000, minimum_side_px: 32}
+parallel: {engine: local, workers: 0, ray_address: ""}
+"""
 HEADER = "isic_id,diagnosis_1,diagnosis_2,diagnosis_3,sex,age_approx,anatom_site_1,image_type"
 NEVUS = "Benign,Benign melanocytic proliferations,Nevus"
 
@@ -146,6 +149,7 @@ def test_cases_go_on_past_every_kind_of_bad_one(capsys):
     for name in ("c.png", "d.jpg", "e.jpg"):
         assert f"raw/images/{name}" in reasons[name[0]]
     assert capsys.readouterr().out == (
+        "ingest: 5 of 5 images of here decoded, the others known\n"
         "ingest: here, 11 rows = 2 kept + 9 quarantined (3 unreadable image, 2 conflicting rows, "
         "1 no image, 1 not dermoscopic, 1 unknown diagnosis, 1 wrong age); "
         "1 files without a row, in data/ingest/here\n"
@@ -229,6 +233,42 @@ def test_second_run_writes_the_same_bytes():
     assert first == {path.name: path.read_bytes() for path in Path("data/ingest/here").iterdir()}
 
 
+def test_known_images_are_hashed_not_decoded_again(capsys):
+    """Only bytes count: a file of another name is new, one of another time or folder is not."""
+    for seed, name in enumerate("abcd"):
+        draw(Path(f"raw/{name}.jpg"), seed)
+    rows = [f"{name},{NEVUS},male,45,Trunk,dermoscopic" for name in "abcde"]
+    write_csv(Path("raw/metadata.csv"), HEADER, *rows)
+    run()
+    shutil.copy("raw/a.jpg", "raw/e.jpg")
+    draw(Path("raw/b.jpg"), 9)
+    Path("raw/c.jpg").touch()
+    Path("raw/below").mkdir()
+    Path("raw/d.jpg").rename("raw/below/d.jpg")
+    capsys.readouterr()
+
+    run()
+
+    said = capsys.readouterr().out
+    assert said.startswith("ingest: 2 of 5 images of here decoded, the others known\n")
+    grown = {path.name: path.read_bytes() for path in Path("data/ingest/here").iterdir()}
+    shutil.rmtree("data")
+    run()
+    assert grown == {path.name: path.read_bytes() for path in Path("data/ingest/here").iterdir()}
+
+
+def test_other_limits_decode_every_image_again(capsys):
+    draw(Path("raw/a.jpg"), 1)
+    write_csv(Path("raw/metadata.csv"), HEADER, f"a,{NEVUS},male,45,Trunk,dermoscopic")
+    run()
+    Path("params.yaml").write_text(PARAMS.replace("minimum_side_px: 32", "minimum_side_px: 33"))
+    capsys.readouterr()
+
+    run()
+
+    assert "ingest: 1 of 1 images of here decoded" in capsys.readouterr().out
+
+
 def test_several_processes_find_what_one_finds():
     """More than 64 images are spread over the processors."""
     for seed in range(70):
@@ -237,9 +277,11 @@ def test_several_processes_find_what_one_finds():
     paths = sorted(Path("raw").iterdir())
     settings = DecodeParams(limit_pixels=10**6, limit_side_px=1000, minimum_side_px=32)
 
-    facts = ingest.read_images(paths, settings, "here")
+    jobs = [ingest.Job(path, settings, None) for path in paths]
 
-    assert facts == {path: ingest.read_image(path, settings=settings) for path in paths}
+    facts = ingest.read_images(jobs, "here")
+
+    assert facts == {job.path: ingest.read_image(job) for job in jobs}
     assert [path.name for path in paths if facts[path].problem] == ["07.jpg"]
 
 

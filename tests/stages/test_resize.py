@@ -1,13 +1,16 @@
 """Tests of `stages.resize`, and of both halves of preprocessing against the whole."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from pipeline import params
+from pipeline import manifest, params
+from pipeline.arrays import ArrayShards
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.preprocess import preprocess
-from pipeline.storage import ArrayShards, StorageError
+from pipeline.storage import StorageError
 from stages import crop, resize
 from tests.stages.crops import PICTURES, contents, write_project
 
@@ -59,9 +62,12 @@ def test_arrays_have_the_order_of_the_crops(project, capsys):
     run("b4", "arrays")
 
     shards = ArrayShards(project / "arrays")
-    assert shards.image_ids == ("ISIC_3", "ISIC_1", "ISIC_4", "ISIC_2", "ISIC_5")
+    assert shards.image_ids == ("ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_5")
     assert shards.shape == (32, 32, 3)
-    assert "resize: 5 images at 32 px from 96 px in arrays\n" in capsys.readouterr().out
+    assert (
+        "resize: 5 images at 32 px from 96 px, 5 of them new, in arrays\n"
+        in capsys.readouterr().out
+    )
 
 
 def test_number_of_workers_changes_no_byte(project):
@@ -102,3 +108,39 @@ def test_unfinished_crops_are_refused(project):
         run("b4", "arrays")
 
     assert not (project / "arrays").exists()
+
+
+def test_arrays_of_a_history_are_those_of_a_first_run(project, capsys):
+    run("b4", "grown")
+    table = manifest.read(project / "manifest.csv")
+    table.loc[0, ["path", "sha256"]] = table.loc[1, ["path", "sha256"]].to_numpy()
+    manifest.write(table.drop(index=3), project / "manifest.csv")
+    crop.main(["manifest.csv", "crop"])
+    capsys.readouterr()
+
+    run("b4", "grown")
+    said = capsys.readouterr().out
+    run("b4", "first")
+
+    assert "resize: 4 images at 32 px from 96 px, 1 of them new, in grown" in said
+    assert contents(project / "grown") == contents(project / "first")
+
+
+def test_another_resampler_resizes_every_crop_again(project, capsys):
+    run("b4", "arrays")
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("bicubic", "bilinear"))
+
+    run("b4", "arrays")
+    run("b4", "first")
+
+    assert "5 of them new, in arrays" in capsys.readouterr().out
+    assert contents(project / "arrays") == contents(project / "first")
+
+
+def test_arrays_that_cannot_fit_are_refused(monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    with pytest.raises(StorageError, match=r"must have 0\.0 GB of free disk"):
+        run("b4", "arrays")

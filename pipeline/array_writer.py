@@ -1,0 +1,111 @@
+"""Write images of one size to uint8 `.npy` shards, which `pipeline.arrays` reads."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+
+from pipeline.arrays import COLUMNS, SUFFIX
+from pipeline.shard_plan import IndexWriter, Previous, ends_shard, stem_of
+from pipeline.storage import StorageError, atomic_write
+
+
+class ArrayWriter:
+    """Writes images of one shape one by one; the folder is whole when the `with` block ends well.
+
+    The index is written last and refuses an `image_id` that came twice, or no image at all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Write into `folder`, which is made if absent."""
+        self._folder = folder
+        self._shape: tuple[int, ...] = ()
+        self._index = IndexWriter(folder, COLUMNS)
+        self._name = ""
+        self._images = 0
+        self._shard = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._end_shard()
+            self._index.close()
+        else:
+            self._shard.__exit__(kind, error, traceback)  # an unfinished shard vanishes
+
+    def start_shard(self, stem: str) -> None:
+        """End the shard before, and begin one that the next images go to."""
+        self._end_shard()
+        self._name = stem + SUFFIX
+        self._file: IO[bytes] = self._shard.enter_context(atomic_write(self._folder / self._name))
+
+    def add(self, image_id: str, pixels: np.ndarray, source_sha256: str) -> None:
+        """Append RGB pixels, `(height, width, 3)` uint8.
+
+        Args:
+            image_id: Name of the image.
+            pixels: Of the same shape as all before.
+            source_sha256: Hash of the bytes that they were made of.
+        """
+        self._shape = self._shape or pixels.shape
+        if pixels.shape != self._shape or pixels.dtype != np.uint8:
+            found = f"Got: {image_id}, {pixels.shape} {pixels.dtype}."
+            raise StorageError(f"images must be {self._shape} uint8. {found}")
+        if not self._images:
+            self._write_header()
+        self._file.write(np.ascontiguousarray(pixels).data)
+        self._index.add_image((image_id, self._name, self._images, source_sha256))
+        self._images += 1
+
+    def take_shard(self, stem: str, previous: Previous) -> None:
+        """Take a whole shard of an earlier run."""
+        self._end_shard()
+        self._index.take_shard(stem + SUFFIX, previous)
+
+    def _end_shard(self) -> None:
+        if self._name:
+            # NumPy leaves room for a first axis of any length, so the header keeps its size.
+            self._file.seek(0)
+            self._write_header()
+            self._shard.close()
+            self._index.add_shard(self._name, self._images)
+        self._name, self._images = "", 0
+
+    def _write_header(self) -> None:
+        shape = (self._images, *self._shape)
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def write_array_shards(
+    folder: Path, images: Iterable[tuple[str, np.ndarray]], shard_images: int
+) -> None:
+    """Write images that are made of nothing on disk, taken one by one.
+
+    Args:
+        folder: Made if absent.
+        images: `image_id` and RGB pixels, `(height, width, 3)` uint8, all of one shape.
+        shard_images: At most, per file.
+
+    Raises:
+        StorageError: Shapes or types differ, an `image_id` comes twice, or there is no image.
+    """
+    with ArrayWriter(folder) as writer:
+        starts, count = True, 0
+        for image_id, pixels in images:
+            if starts:
+                writer.start_shard(stem_of(image_id))
+                count = 0
+            writer.add(image_id, pixels, "")
+            count += 1
+            starts = ends_shard(image_id, count, shard_images)

@@ -1,0 +1,207 @@
+"""Many images in few files: which image goes to which shard, and what an earlier run left of it.
+
+Shards end where the hash of an image's name says so, not
+at a count: an added image changes the shard that it falls in and leaves the others, byte for byte
+and by name. What is written depends on the images and their order alone, never on what was there
+before.
+"""
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.shards import INDEX, SHARD_COLUMNS, SHARDS, read_table
+from pipeline.storage import StorageError, atomic_write, link_or_copy, sha256_of
+
+# Of the largest number of images in a shard: where no shard ends before, and the mean distance of
+# ends from there on. One shard in thirty is cut off at the largest number.
+LEAST_SHARE = 8
+MEAN_SHARE = 4
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Images `start` to `stop` (exclusive) of a sequence, and the stem of their file's name."""
+
+    stem: str
+    start: int
+    stop: int
+
+
+def plan_shards(image_ids: Sequence[str], shard_images: int) -> list[Shard]:
+    """Part a sequence of images into shards of at most `shard_images`, a third of it on average."""
+    shards, start = [], 0
+    for stop, image_id in enumerate(image_ids, 1):
+        if ends_shard(image_id, stop - start, shard_images) or stop == len(image_ids):
+            shards.append(Shard(stem_of(image_ids[start]), start, stop))
+            start = stop
+    return shards
+
+
+def ends_shard(image_id: str, images: int, shard_images: int) -> bool:
+    """Tell whether a shard ends with this image, which makes it `images` long."""
+    least, mean = max(1, shard_images // LEAST_SHARE), max(1, shard_images // MEAN_SHARE)
+    return images >= shard_images or (images >= least and _hash(image_id) % mean == 0)
+
+
+def stem_of(image_id: str) -> str:
+    """Name a shard after its first image, so that a shard added before it does not rename it."""
+    return f"{_hash(image_id):016x}"
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+class IndexWriter:
+    """Collects the rows of both tables; `close` writes them, the index last."""
+
+    def __init__(self, folder: Path, columns: tuple[str, ...]) -> None:
+        """Write into `folder`; `columns` of the index begin with image_id and shard."""
+        self._folder = folder
+        self._columns = columns
+        self._rows: list[tuple[Any, ...]] = []
+        self._shards: dict[str, tuple[Any, ...]] = {}
+
+    def add_image(self, row: tuple[Any, ...]) -> None:
+        """Append an image's row, in the order of the images."""
+        self._rows.append(row)
+
+    def add_shard(self, name: str, images: int, sha256: str | None = None) -> None:
+        """Append a shard that is on disk; its hash is read from there if it is not given."""
+        path = self._folder / name
+        self._shards[name] = (name, images, path.stat().st_size, sha256 or sha256_of(path))
+
+    def take_shard(self, name: str, previous: "Previous") -> None:
+        """Take a whole shard of an earlier run, with its rows."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        link_or_copy(previous.folder / name, self._folder / name)
+        rows = previous.rows_of(name)
+        self._rows += rows
+        self.add_shard(name, len(rows), previous.sha256_of(name))
+
+    def close(self) -> int:
+        """Write both tables; return how many images there are."""
+        if not self._rows:
+            raise StorageError(f"{self._folder} must get at least one image. Got: none.")
+        _refuse_repeated([row[0] for row in self._rows], self._folder)
+        if sum(images for _, images, *_ in self._shards.values()) != len(self._rows):
+            raise StorageError(f"{self._folder} must get each shard once. Got: a name twice.")
+        _write_table(self._folder / SHARDS, SHARD_COLUMNS, self._shards.values())
+        _write_table(self._folder / INDEX, self._columns, self._rows)
+        return len(self._rows)
+
+
+def _refuse_repeated(image_ids: list[str], folder: Path) -> None:
+    seen: set[str] = set()
+    repeated = sorted({name for name in image_ids if name in seen or seen.add(name)})
+    if repeated:
+        found = f"Got several of: {repeated[:5]}, {len(repeated)} in all."
+        raise StorageError(f"{folder} must get each image_id once. {found}")
+
+
+def _write_table(path: Path, columns: tuple[str, ...], rows: Any) -> None:
+    with atomic_write(path, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+class Previous:
+    """A folder of shards of an earlier run, of which images may be taken.
+
+    A shard is used only where its bytes have the hash that `shards.csv` says, so a damaged one is
+    made anew, not passed on.
+    """
+
+    def __init__(self, folder: Path, columns: tuple[str, ...]) -> None:
+        """Read the tables; `columns` of the index begin with image_id and shard."""
+        self.folder = folder
+        self._source = columns.index("source_sha256")
+        self._sha256 = {row[0]: row[-1] for row in read_table(folder / SHARDS, SHARD_COLUMNS)}
+        self._rows: dict[str, list[tuple[str, ...]]] = {}
+        for row in read_table(folder / INDEX, columns):
+            self._rows.setdefault(row[1], []).append(tuple(row))
+        self._place = {row[0]: row for rows in self._rows.values() for row in rows}
+        self._whole: dict[str, bool] = {}
+
+    def sha256_of(self, name: str) -> str:
+        """Return the hash that a shard has."""
+        return self._sha256[name]
+
+    def rows_of(self, name: str) -> list[tuple[str, ...]]:
+        """Return a shard's rows of the index."""
+        return self._rows[name]
+
+    def holds(self, image_id: str, source_sha256: str) -> bool:
+        """Tell whether an image made of these bytes lies in a whole shard."""
+        row = self._place.get(image_id)
+        return row is not None and row[self._source] == source_sha256 and self._is_whole(row[1])
+
+    def is_shard(self, name: str, image_ids: Sequence[str]) -> bool:
+        """Tell whether a shard has exactly these images, in this order."""
+        return [row[0] for row in self._rows.get(name, [])] == list(image_ids)
+
+    def _is_whole(self, name: str) -> bool:
+        if name not in self._whole:
+            path = self.folder / name
+            self._whole[name] = path.is_file() and sha256_of(path) == self._sha256.get(name)
+        return self._whole[name]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One shard to write: images `start` to `stop`, and which of them an earlier run left.
+
+    Attributes:
+        stem: Of the file's name.
+        start: First image.
+        stop: Behind the last image.
+        is_old: For each image, whether it may be taken from the earlier run.
+        is_whole: Whether the earlier run's file may be taken as it is.
+    """
+
+    stem: str
+    start: int
+    stop: int
+    is_old: tuple[bool, ...]
+    is_whole: bool
+
+
+def plan_steps(
+    images: Sequence[tuple[str, str]],
+    shard_images: int,
+    previous: Sequence[Previous],
+    suffix: str,
+) -> list[Step]:
+    """Plan the shards of a run, and what it takes from an earlier one.
+
+    Args:
+        images: The image_id and `source_sha256` of each.
+        shard_images: At most, in a shard.
+        previous: Folders of the earlier run, all of which must hold an image; none to take nothing.
+        suffix: Of the shards' names.
+    """
+    steps = []
+    for shard in plan_shards([image_id for image_id, _ in images], shard_images):
+        own = images[shard.start : shard.stop]
+        is_old = tuple(
+            bool(previous) and all(folder.holds(*image) for folder in previous) for image in own
+        )
+        image_ids = [image_id for image_id, _ in own]
+        is_whole = all(is_old) and all(
+            folder.is_shard(shard.stem + suffix, image_ids) for folder in previous
+        )
+        steps.append(Step(shard.stem, shard.start, shard.stop, is_old, is_whole))
+    return steps
+
+
+def select_missing(items: Sequence[Item], steps: Sequence[Step]) -> list[Item]:
+    """Take of a run's items, in the order of its images, those that no earlier run left."""
+    is_old = [old for step in steps for old in step.is_old]
+    return [item for item, old in zip(items, is_old, strict=True) if not old]
