@@ -3,7 +3,8 @@
 Usage: python -m stages.crop data/split/manifest.csv data/crop
 
 Writes a folder of PNG archives per size, in the manifest's order, and `boxes.csv`: what was kept of
-each image, in pixels of the original after EXIF orientation, and why.
+each image, in pixels of the original after EXIF orientation, and why; and what decoded it:
+`simplejpeg`, `pillow`, or `pillow_fallback` where a JPEG has a flaw that the fast decoder refuses.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pipeline import manifest, params
 from pipeline.archives import EncodedWriter
 from pipeline.command import run_stage
 from pipeline.images.crop import CENTRE, CropParams
-from pipeline.images.decode import DecodeParams, ImageError
+from pipeline.images.decode import FALLBACK, DecodeParams, ImageError
 from pipeline.images.png import encode_png
 from pipeline.images.preprocess import cut_crops
 from pipeline.parallel import map_in_order
@@ -29,7 +30,7 @@ from pipeline.storage import atomic_folder, atomic_write, sha256_of
 
 BOX_COLUMNS = (
     *("image_id", "left_px", "top_px", "right_px", "bottom_px"),
-    *("reason", "width_px", "height_px"),
+    *("reason", "width_px", "height_px", "decoder"),
 )
 
 
@@ -68,7 +69,11 @@ def main(argv: list[str] | None = None) -> None:
         bar = tqdm(results, desc="crop", total=len(jobs), unit="image")
         boxes = write_crops(folder, bar, crop_params)
     framed = sum(box[BOX_COLUMNS.index("reason")] != CENTRE for box in boxes)
-    print(f"crop: {len(boxes)} images, {framed} with a dark surround, in {args.target}")
+    fallbacks = sum(box[BOX_COLUMNS.index("decoder")] == FALLBACK for box in boxes)
+    print(
+        f"crop: {len(boxes)} images, {framed} with a dark surround, "
+        f"{fallbacks} that only Pillow could decode, in {args.target}"
+    )
 
 
 def crop_image(job: Job) -> Result:
@@ -81,7 +86,8 @@ def crop_image(job: Job) -> Result:
         return Result(job.image_id, {}, (), str(error))
     crops = {size_px: encode_png(pixels) for size_px, pixels in cropped.crops.items()}
     box = cropped.box
-    row = (job.image_id, *box.region, box.reason, cropped.width_px, cropped.height_px)
+    size = cropped.width_px, cropped.height_px
+    row = (job.image_id, *box.region, box.reason, *size, cropped.decoder)
     return Result(job.image_id, crops, row)
 
 
