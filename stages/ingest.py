@@ -67,7 +67,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def known_facts(target: Path) -> dict[str, ImageFacts]:
-    """Read what an earlier run found out about the files of the images that it kept, by file name."""
+    """Read what an earlier run found out about the files that it kept, by their name."""
     columns = ["path", "width_px", "height_px", "sha256", "perceptual_hash"]
     rows = manifest.read(target / MANIFEST)[columns].itertuples(index=False)
     return {Path(path).name: ImageFacts(*values, problem="") for path, *values in rows}

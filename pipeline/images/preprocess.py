@@ -14,7 +14,7 @@ from pipeline.images.crop import Box, CropParams, crop_to_square, find_box
 from pipeline.images.decode import Decoded, DecodeParams, decode
 from pipeline.images.resize import resize_to_square
 
-PREPROCESSING_VERSION = 1  # raised when the same file would give other pixels
+PREPROCESSING_VERSION = 2  # raised when the same file would give other pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +26,14 @@ class Cropped:
         box: The square that was kept.
         width_px: Width of the original after EXIF orientation.
         height_px: Height of the original after EXIF orientation.
+        decoder: As in `Decoded`.
     """
 
     crops: dict[int, np.ndarray]
     box: Box
     width_px: int
     height_px: int
+    decoder: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ def cut_crops(
     if decoded.shrink > 1 and box.side_px / decoded.shrink < max(crop_params.sizes_px):
         decoded = _decode_finer(file, decoded, box, decode_params, crop_params)
     crops = {size_px: crop_to_square(decoded, box, size_px) for size_px in crop_params.sizes_px}
-    return Cropped(crops, box, decoded.width_px, decoded.height_px)
+    return Cropped(crops, box, decoded.width_px, decoded.height_px, decoded.decoder)
 
 
 def preprocess(

@@ -49,7 +49,10 @@ def test_every_image_is_cut_at_every_size_in_the_order_of_their_names(project, c
         assert shards.image_ids == ("ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_5")
         shapes = {decode_png(shards.read(image_id)).shape for image_id in shards.image_ids}
         assert shapes == {(size_px, size_px, 3)}
-    assert capsys.readouterr().out == "crop: 5 images, 1 with a dark surround, 5 cut now, in crop\n"
+    assert capsys.readouterr().out == (
+        "crop: 5 images, 1 with a dark surround, 0 that only Pillow could decode, 5 cut now, "
+        "in crop\n"
+    )
 
 
 def test_boxes_are_in_pixels_of_the_upright_original(project):
@@ -66,9 +69,30 @@ def test_boxes_are_in_pixels_of_the_upright_original(project):
         "reason": "centre",
         "width_px": "400",
         "height_px": "300",
+        "decoder": "simplejpeg",
     }
     assert boxes["ISIC_4"]["reason"] == "dark_surround"
     assert abs(float(boxes["ISIC_4"]["left_px"]) - 80) <= 5
+
+
+def test_image_that_only_pillow_could_decode_is_counted(project, capsys):
+    """Bytes between two segments, where none may be."""
+    path = project / "raw/ISIC_3.jpg"
+    data = path.read_bytes()
+    start = data.index(b"\xff\xda")
+    path.write_bytes(data[:start] + b"junk" + data[start:])
+    table = project / "manifest.csv"
+    old = hashlib.sha256(data).hexdigest()
+    table.write_text(table.read_text().replace(old, sha256_of(path)))
+
+    run()
+
+    assert ", 1 that only Pillow could decode, in crop" in capsys.readouterr().out
+    with open(project / "crop/boxes.csv", newline="") as file:
+        decoders = {row["image_id"]: row["decoder"] for row in csv.DictReader(file)}
+    assert decoders["ISIC_3"] == "pillow_fallback"
+    assert decoders["ISIC_1"] == "pillow"  # a PNG
+    assert decoders["ISIC_2"] == "simplejpeg"
 
 
 def test_number_of_workers_changes_no_byte(project):
