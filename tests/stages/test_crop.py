@@ -87,7 +87,7 @@ def test_image_that_only_pillow_could_decode_is_counted(project, capsys):
 
     run()
 
-    assert ", 1 that only Pillow could decode, in crop" in capsys.readouterr().out
+    assert ", 1 that only Pillow could decode, 5 cut now, in crop" in capsys.readouterr().out
     with open(project / "crop/boxes.csv", newline="") as file:
         decoders = {row["image_id"]: row["decoder"] for row in csv.DictReader(file)}
     assert decoders["ISIC_3"] == "pillow_fallback"
