@@ -1,4 +1,4 @@
-"""Stage `crop`: cut every image of the manifest to squares without its dark surround.
+"""Stage `crop`: bring every image of the manifest to squares without its surround.
 
 Usage: python -m stages.crop data/split/manifest.csv data/crop
 
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from pipeline import manifest, params
 from pipeline.archives import EncodedWriter
 from pipeline.command import run_stage
-from pipeline.images.crop import CENTRE, CropParams
+from pipeline.images.crop import NO_BORDER, CropParams
 from pipeline.images.decode import DecodeParams, ImageError
 from pipeline.images.png import encode_png
 from pipeline.images.preprocess import cut_crops
@@ -67,8 +67,8 @@ def main(argv: list[str] | None = None) -> None:
         results = map_in_order(crop_image, jobs, args.workers)
         bar = tqdm(results, desc="crop", total=len(jobs), unit="image")
         boxes = write_crops(folder, bar, crop_params)
-    framed = sum(box[BOX_COLUMNS.index("reason")] != CENTRE for box in boxes)
-    print(f"crop: {len(boxes)} images, {framed} with a dark surround, in {args.target}")
+    framed = sum(box[BOX_COLUMNS.index("reason")] != NO_BORDER for box in boxes)
+    print(f"crop: {len(boxes)} images, {framed} with a border, in {args.target}")
 
 
 def crop_image(job: Job) -> Result:

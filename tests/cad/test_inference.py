@@ -230,7 +230,7 @@ def forget_version(model):
         (rename_input, r"inputs must be .*'image_64_32 tensor\(uint8\).* Got: .*image_64_33"),
         (add_output, r"outputs must be .* Got: \['b4/mean"),
         (fix_batch, r"outputs must be .* Got: .*'probabilities tensor\(float\) \(1, 9\)'"),
-        (forget_version, r"metadata 'preprocessing_version' must be 1\. Got: None\."),
+        (forget_version, r"metadata 'preprocessing_version' must be 2\. Got: None\."),
     ],
 )
 def test_a_graph_that_is_not_the_manifests_is_refused(folder, tmp_path, change, message):

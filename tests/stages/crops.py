@@ -11,8 +11,14 @@ ingest: {limit_pixels: 50000000, limit_side_px: 12000, minimum_side_px: 32}
 crop:
   sizes_px: [64, 96]
   shard_images: 2
+  squaring: centre
   border:
-    {sigma_px: 2.0, otsu_share: 0.2, radius_share: 0.9, darkness_ratio: 0.3, analysis_px: 256}
+    analysis_px: 128
+    dark_share: 0.27
+    white_level: 240
+    least_share: 0.01
+    left_share: 0.0001
+    margin_share: 0.047
 resize: {resample: bicubic, shard_images: 2}
 member:
   b4: {crop_px: 96, input_px: 32, epochs: 1}

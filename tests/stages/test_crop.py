@@ -40,7 +40,7 @@ def test_every_image_is_cut_at_every_size_in_the_manifests_order(project, capsys
         assert shards.image_ids == ("ISIC_3", "ISIC_1", "ISIC_4", "ISIC_2", "ISIC_5")
         shapes = {decode_png(shards.read(image_id)).shape for image_id in shards.image_ids}
         assert shapes == {(size_px, size_px, 3)}
-    assert capsys.readouterr().out == "crop: 5 images, 1 with a dark surround, in crop\n"
+    assert capsys.readouterr().out == "crop: 5 images, 1 with a border, in crop\n"
 
 
 def test_boxes_are_in_pixels_of_the_upright_original(project):
@@ -54,12 +54,12 @@ def test_boxes_are_in_pixels_of_the_upright_original(project):
         "top_px": "0.0",
         "right_px": "350.0",
         "bottom_px": "300.0",
-        "reason": "centre",
+        "reason": "no_border",
         "width_px": "400",
         "height_px": "300",
     }
     assert boxes["ISIC_4"]["reason"] == "dark_surround"
-    assert abs(float(boxes["ISIC_4"]["left_px"]) - 80) <= 5
+    assert abs(float(boxes["ISIC_4"]["left_px"]) - 70) <= 5
 
 
 def test_number_of_workers_changes_no_byte(project):
