@@ -1,4 +1,4 @@
-"""Stage `crop`: cut every image of the manifest to squares without its dark surround.
+"""Stage `crop`: bring every image of the manifest to squares without its surround.
 
 Usage: python -m stages.crop data/split/manifest.csv data/crop
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from pipeline import manifest, params
 from pipeline.archives import COLUMNS, SUFFIX, EncodedShards, EncodedWriter
 from pipeline.command import run_stage
-from pipeline.images.crop import CENTRE, CropParams
+from pipeline.images.crop import NO_BORDER, CropParams
 from pipeline.images.decode import FALLBACK, DecodeParams, ImageError
 from pipeline.images.png import encode_png
 from pipeline.images.preprocess import cut_crops
@@ -92,10 +92,10 @@ def main(argv: list[str] | None = None) -> None:
         with atomic_write(folder / BOXES, "w") as file:
             csv.writer(file, lineterminator="\n").writerows([BOX_COLUMNS, *boxes])
     remember(args.target, made_by)
-    framed = sum(box[BOX_COLUMNS.index("reason")] != CENTRE for box in boxes)
+    framed = sum(box[BOX_COLUMNS.index("reason")] != NO_BORDER for box in boxes)
     fallbacks = sum(box[BOX_COLUMNS.index("decoder")] == FALLBACK for box in boxes)
     print(
-        f"crop: {len(boxes)} images, {framed} with a dark surround, "
+        f"crop: {len(boxes)} images, {framed} with a border, "
         f"{fallbacks} that only Pillow could decode, {len(todo)} cut now, in {args.target}"
     )
 

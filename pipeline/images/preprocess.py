@@ -23,7 +23,7 @@ class Cropped:
 
     Attributes:
         crops: RGB, `(crop_px, crop_px, 3)` uint8, by `crop_px`.
-        box: The square that was kept.
+        box: What was kept.
         width_px: Width of the original after EXIF orientation.
         height_px: Height of the original after EXIF orientation.
         decoder: As in `Decoded`.
@@ -42,7 +42,7 @@ class Preprocessed:
 
     Attributes:
         arrays: RGB, `(input_px, input_px, 3)` uint8, by `(crop_px, input_px)`.
-        box: The square that was kept.
+        box: What was kept.
         width_px: Width of the original after EXIF orientation.
         height_px: Height of the original after EXIF orientation.
     """
@@ -62,10 +62,13 @@ def cut_crops(
         ImageError: The file cannot be decoded.
     """
     decoded = decode(file, params=decode_params, least_side_px=crop_params.least_side_px)
-    box = find_box(decoded, crop_params.border)
+    box = find_box(decoded, crop_params.border, crop_params.squaring)
     if decoded.shrink > 1 and box.side_px / decoded.shrink < max(crop_params.sizes_px):
         decoded = _decode_finer(file, decoded, box, decode_params, crop_params)
-    crops = {size_px: crop_to_square(decoded, box, size_px) for size_px in crop_params.sizes_px}
+    crops = {
+        size_px: crop_to_square(decoded, box, size_px, crop_params.squaring)
+        for size_px in crop_params.sizes_px
+    }
     return Cropped(crops, box, decoded.width_px, decoded.height_px, decoded.decoder)
 
 

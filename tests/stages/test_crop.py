@@ -50,8 +50,7 @@ def test_every_image_is_cut_at_every_size_in_the_order_of_their_names(project, c
         shapes = {decode_png(shards.read(image_id)).shape for image_id in shards.image_ids}
         assert shapes == {(size_px, size_px, 3)}
     assert capsys.readouterr().out == (
-        "crop: 5 images, 1 with a dark surround, 0 that only Pillow could decode, 5 cut now, "
-        "in crop\n"
+        "crop: 5 images, 1 with a border, 0 that only Pillow could decode, 5 cut now, in crop\n"
     )
 
 
@@ -66,13 +65,13 @@ def test_boxes_are_in_pixels_of_the_upright_original(project):
         "top_px": "0.0",
         "right_px": "350.0",
         "bottom_px": "300.0",
-        "reason": "centre",
+        "reason": "no_border",
         "width_px": "400",
         "height_px": "300",
         "decoder": "simplejpeg",
     }
     assert boxes["ISIC_4"]["reason"] == "dark_surround"
-    assert abs(float(boxes["ISIC_4"]["left_px"]) - 80) <= 5
+    assert abs(float(boxes["ISIC_4"]["left_px"]) - 70) <= 5
 
 
 def test_image_that_only_pillow_could_decode_is_counted(project, capsys):
@@ -151,7 +150,7 @@ def test_whole_archives_are_taken_as_the_same_files(project):
 def test_another_setting_cuts_every_image_again(project, capsys):
     run()
     text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("radius_share: 0.9", "radius_share: 0.8"))
+    (project / "params.yaml").write_text(text.replace("dark_share: 0.27", "dark_share: 0.26"))
 
     run()
 
