@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -38,12 +39,7 @@ def main(argv: list[str] | None = None) -> None:
             f"first {reasons}."
         )
     write(ingested, args.target)
-    summary = ingested.summary
-    print(
-        f"ingest: {summary['rows_in']} rows of {args.source}, {summary['kept']} kept, "
-        f"{summary['quarantined']} quarantined, "
-        f"{summary['files_without_row']} files without a row, in {args.target}"
-    )
+    print(f"ingest: {args.source}, {describe(ingested.summary)}, in {args.target}")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -79,6 +75,17 @@ def read_image(path: Path, *, settings: DecodeParams) -> ImageFacts:
         )
     except (ImageError, OSError) as error:
         return ImageFacts(0, 0, "", "", problem=str(error))
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """Say in one line where every row went."""
+    reasons = sorted(summary["reasons"].items(), key=lambda pair: (-pair[1], pair[0]))
+    listed = ", ".join(f"{count} {kind}" for kind, count in reasons)
+    return (
+        f"{summary['rows_in']} rows = {summary['kept']} kept + "
+        f"{summary['quarantined']} quarantined{f' ({listed})' if listed else ''}; "
+        f"{summary['files_without_row']} files without a row"
+    )
 
 
 def write(ingested: Ingested, target: Path) -> None:

@@ -1,6 +1,8 @@
 """Pictures that tests of pixels share: generated, so that their true content is known."""
 
 import functools
+import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -44,6 +46,18 @@ def encode(pixels, form="PNG", **options):
     stream = BytesIO()
     image.save(stream, form, **options)
     return stream.getvalue()
+
+
+def deep_png(pixels):
+    """A PNG of 16 bits a channel, which Pillow cannot write, from `(height, width, 3)` uint16."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
 
 
 def oriented(pixels, orientation, form="PNG", **options):

@@ -1,18 +1,23 @@
 """Tests of `stages.crop`."""
 
 import csv
+import hashlib
+import struct
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image, PngImagePlugin
 
 from pipeline.archives import EncodedShards
 from pipeline.images.decode import ImageError
 from pipeline.images.png import decode_png
 from pipeline.storage import StorageError
 from stages.crop import main
-from tests.stages.crops import contents, write_project
+from tests.images.pictures import encode, textured
+from tests.stages.crops import PICTURES, contents, write_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,3 +132,58 @@ def test_command_ends_in_one_message_and_status_1(project):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "error: every image of the manifest must be usable. Got 1 that are not:" in done.stderr
+
+
+SECRET = "canary-3f9c"
+
+
+def write_with_secrets(path, form):
+    """Write an image whose every place for words says where and by whom it was taken."""
+    exif = Image.Exif()
+    exif[0x010E] = exif[0x013B] = f"{SECRET} artist"
+    exif[0x8825] = {1: "N", 2: (48.0, 12.0, 30.0), 3: "E", 4: (16.0, 22.0, 1.0), 29: SECRET}
+    options = {"exif": exif, "icc_profile": f"{SECRET} profile".encode()}
+    if form == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_text("Author", SECRET)
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", f"<x>{SECRET}</x>")
+    else:
+        options |= {"comment": SECRET, "xmp": f"<x>{SECRET}</x>".encode()}
+    path.write_bytes(encode(textured(120, 160), form, **options))
+
+
+def chunks(png):
+    """Name the chunks of a PNG file."""
+    found, place = [], 8
+    while place < len(png):
+        (length,) = struct.unpack(">I", png[place : place + 4])
+        found.append(png[place + 4 : place + 8])
+        place += 12 + length
+    return found
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_crops_carry_no_word_of_where_or_by_whom_an_image_was_taken(project, form):
+    path = project / "raw/ISIC_3.jpg"
+    write_with_secrets(path, form)
+    with Image.open(path) as image:
+        assert image.getexif().get_ifd(0x8825)[1] == "N"  # the fault is planted
+    assert path.read_bytes().count(SECRET.encode()) >= 4
+    table = (project / "manifest.csv").read_text()
+    old, new = sha256(PICTURES["ISIC_3.jpg"]), sha256(path.read_bytes())
+    (project / "manifest.csv").write_text(table.replace(old, new))
+
+    run()
+
+    for size_px in (64, 96):
+        png = EncodedShards(project / "crop" / str(size_px)).read("ISIC_3")
+        assert set(chunks(png)) == {b"IHDR", b"IDAT", b"IEND"}
+        with Image.open(BytesIO(png)) as image:
+            assert not image.getexif()
+            assert image.info == {}
+    written = b"".join(contents(project / "crop").values())
+    assert [word for word in (SECRET.encode(), b"Exif") if word in written] == []
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()

@@ -107,7 +107,7 @@ def test_image_of_two_sources_is_written_once_and_counted():
 
 def test_one_id_for_two_files_is_refused_and_nothing_is_written():
     write_source("first", patients("a", 20))
-    write_source("second", patients("a", 1, sha256="00"))
+    write_source("second", patients("a", 1, sha256="00" * 32))
 
     with pytest.raises(SplitError, match=r"Got: 'a0' for different files in \['first', 'second'\]"):
         run()
