@@ -13,6 +13,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from pipeline.storage import atomic_write
+
 RESEARCH_USE = "Research use only. Not a medical device; nothing here is a diagnosis."
 
 TEMPLATE = jinja2.Environment(
@@ -119,6 +121,13 @@ def render_page(title: str, lead: str, sections: Iterable[Section]) -> str:
     return TEMPLATE.render(title=title, lead=lead, notice=RESEARCH_USE, sections=list(sections))
 
 
+def save_table(frame: pd.DataFrame, caption: str, path: Path) -> TableView:
+    """Write a table as CSV, for other programs, and return it as text for the page."""
+    with atomic_write(path, "w") as file:
+        frame.to_csv(file, lineterminator="\n")
+    return view_table(frame, caption)
+
+
 def view_table(frame: pd.DataFrame, caption: str) -> TableView:
     """Turn a table, its index included, into text.
 
@@ -134,7 +143,7 @@ def view_table(frame: pd.DataFrame, caption: str) -> TableView:
     words = [not pd.api.types.is_numeric_dtype(flat[column]) for column in flat.columns]
     return TableView(
         caption=caption,
-        header=[str(column).replace("_", " ") for column in flat.columns],
+        header=[str(column) for column in flat.columns],
         rows=rows,
         classes=[TEXT_CLASS if is_text else "" for is_text in words],
     )

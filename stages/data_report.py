@@ -16,21 +16,15 @@ import pandas as pd
 
 from pipeline import manifest, params
 from pipeline.archives import EncodedShards
-from pipeline.cases import charts, overview
+from pipeline.cases import overview, sections
 from pipeline.classes import CLASSES
 from pipeline.command import run_stage
-from pipeline.images.contact_sheet import Tile, draw_sheet
+from pipeline.images.contact_sheet import Tile, draw_sheet, encode_sheet, fold
 from pipeline.images.decode import Decoded, DecodeParams, decode
-from pipeline.images.png import decode_png, encode_png
-from pipeline.page import Picture, Section, TableView, read_picture, render_page, view_table
+from pipeline.images.png import decode_png
+from pipeline.page import Picture, Section, render_page, save_table
 from pipeline.storage import atomic_folder, atomic_write, read_json
 
-CHARTS = {
-    "classes": (charts.draw_classes, "Cases by class and source."),
-    "ages": (charts.draw_ages, "Ages by class and sex, in bars of ten years."),
-    "sites": (charts.draw_sites, "Body sites by class."),
-    "sizes": (charts.draw_sizes, "Sizes of the originals; the area of a dot is its images."),
-}
 TILE_PX = 160
 
 
@@ -66,11 +60,11 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("data_report", DataReportParams)
     inputs = read_inputs(args)
     with atomic_folder(args.target) as folder:
-        sections = [
-            describe_steps(inputs, folder),
+        parts = [
+            sections.describe_steps(inputs.accounts, inputs.cases, len(inputs.boxes), folder),
             describe_classes(inputs, folder, settings),
-            describe_people(inputs, folder),
-            describe_originals(inputs, folder),
+            sections.describe_people(inputs.cases, folder),
+            sections.describe_originals(inputs.cases, folder),
             describe_duplicates(inputs, folder, settings),
             describe_crops(inputs, folder, settings),
         ]
@@ -80,8 +74,8 @@ def main(argv: list[str] | None = None) -> None:
             "Every number is counted from the tables of stages ingest, split and crop."
         )
         with atomic_write(folder / "index.html", "w") as file:
-            file.write(render_page("The data, step by step", lead, sections))
-    print(f"data_report: {len(inputs.cases)} cases, {len(sections)} sections in {args.target}")
+            file.write(render_page("The data, step by step", lead, parts))
+    print(f"data_report: {len(inputs.cases)} cases, {len(parts)} sections in {args.target}")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -113,23 +107,6 @@ def read_inputs(args: argparse.Namespace) -> Inputs:
     )
 
 
-def describe_steps(inputs: Inputs, folder: Path) -> Section:
-    """Follow every row from its table to its crop."""
-    steps = overview.count_steps(inputs.accounts, inputs.cases, len(inputs.boxes))
-    return Section(
-        "Every row accounted for",
-        [
-            "Rows of a table are kept or quarantined with a reason, which stands in the "
-            "quarantine.csv of the source. An image that two sources hold is one case. Files "
-            "without a row are no rows, and are counted apart."
-        ],
-        [
-            show(steps, "Counts before and after each step", "steps", folder),
-            show(overview.count_reasons(inputs.accounts), "Why rows went", "reasons", folder),
-        ],
-    )
-
-
 def describe_classes(inputs: Inputs, folder: Path, settings: DataReportParams) -> Section:
     """Count classes by source and fold, and show some of each."""
     cases = inputs.cases
@@ -137,53 +114,25 @@ def describe_classes(inputs: Inputs, folder: Path, settings: DataReportParams) -
     tiles = [
         Tile(read_crop(inputs, case.image_id), f"{case.diagnosis} {case.image_id}")
         for name in CLASSES
-        for case in sample(cases[cases.diagnosis == name], settings.class_samples, rng).itertuples()
+        for case in overview.draw_sample(
+            cases[cases.diagnosis == name], settings.class_samples, rng
+        ).itertuples()
     ]
     return Section(
         "Classes",
         [],
         [
-            show(overview.count_classes(cases, "source"), "By source", "classes", folder),
-            show(overview.count_classes(cases, "fold"), "By fold and test set", "folds", folder),
+            save_table(
+                overview.count_classes(cases, "source"), "By source", folder / "classes.csv"
+            ),
+            save_table(
+                overview.count_classes(cases, "fold"), "By fold and test set", folder / "folds.csv"
+            ),
         ],
         [
-            chart("classes", cases, folder),
+            sections.draw_chart("classes", cases, folder),
             sheet(tiles, settings.class_samples, "class_samples", folder, "Crops of each class."),
         ],
-    )
-
-
-def describe_people(inputs: Inputs, folder: Path) -> Section:
-    """Show ages, sexes, sites, and what is not known."""
-    cases = inputs.cases
-    caption = "Share of cases without a value"
-    return Section(
-        "Patients",
-        ["What is missing stays missing: the networks take it as unknown."],
-        [
-            show(overview.share_missing(cases), caption, "missing", folder),
-            show(overview.count_words(cases, "sex"), "Sex", "sex", folder),
-            show(overview.count_words(cases, "site"), "Site", "site", folder),
-            show(overview.describe_groups(cases), "What links images", "groups", folder),
-        ],
-        [chart("ages", cases, folder), chart("sites", cases, folder)],
-    )
-
-
-def describe_originals(inputs: Inputs, folder: Path) -> Section:
-    """Show sizes and licences."""
-    cases = inputs.cases
-    return Section(
-        "Originals",
-        [
-            "Where the melanoma share differs much between sizes, the size tells the clinic and "
-            "with it the label. No network is given it."
-        ],
-        [
-            show(overview.count_sizes(cases), "Commonest sizes", "sizes", folder),
-            show(overview.count_words(cases, "licence"), "Licences", "licences", folder),
-        ],
-        [chart("sizes", cases, folder)],
     )
 
 
@@ -203,7 +152,11 @@ def describe_duplicates(inputs: Inputs, folder: Path, settings: DataReportParams
     return Section(
         "Duplicates",
         ["Both images of a pair stay, in one fold. All pairs stand in duplicates.csv of split."],
-        [show(counts, "Pairs of images that show the same picture", "duplicates", folder)],
+        [
+            save_table(
+                counts, "Pairs of images that show the same picture", folder / "duplicates.csv"
+            )
+        ],
         [sheet(tiles, 6, "duplicates", folder, text)] if tiles else [],
     )
 
@@ -214,43 +167,27 @@ def describe_crops(inputs: Inputs, folder: Path, settings: DataReportParams) -> 
     paths = inputs.cases.set_index("image_id").path
     tiles = []
     for reason, boxes in inputs.boxes.groupby("reason"):
-        for image_id, box in sample(boxes, settings.crop_samples, rng).iterrows():
+        for image_id, box in overview.draw_sample(boxes, settings.crop_samples, rng).iterrows():
             tiles += crop_tiles(inputs, image_id, box, paths[image_id], str(reason))
     counts = inputs.boxes.reason.value_counts().sort_index().rename("images").to_frame()
     return Section(
         "Crops",
         [],
-        [show(counts, "What decided the crop", "crops", folder)],
-        [sheet(tiles, 6, "crops", folder, "Originals with the box that was kept, and their crops.")],
+        [save_table(counts, "What decided the crop", folder / "crops.csv")],
+        [
+            sheet(
+                tiles, 6, "crops", folder, "Originals with the box that was kept, and their crops."
+            )
+        ],
     )
-
-
-def show(table: pd.DataFrame, caption: str, name: str, folder: Path) -> TableView:
-    """Write a table as CSV, and return it for the page."""
-    with atomic_write(folder / f"{name}.csv", "w") as file:
-        table.to_csv(file, lineterminator="\n")
-    return view_table(table, caption)
-
-
-def chart(name: str, cases: pd.DataFrame, folder: Path) -> Picture:
-    """Draw one of `CHARTS`."""
-    draw, caption = CHARTS[name]
-    draw(cases, folder / f"{name}.png")
-    return read_picture(folder / f"{name}.png", caption, caption)
 
 
 def sheet(tiles: list[Tile], columns: int, name: str, folder: Path, caption: str) -> Picture:
     """Draw a contact sheet."""
-    png = encode_png(draw_sheet(tiles, columns=columns, tile_px=TILE_PX))
+    png = encode_sheet(draw_sheet(fold(tiles, columns), cell_px=(TILE_PX, TILE_PX)))
     with atomic_write(folder / f"{name}.png") as file:
         file.write(png)
     return Picture(png, caption, caption)
-
-
-def sample(frame: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw up to `count` rows, in their order."""
-    chosen = rng.choice(len(frame), min(count, len(frame)), replace=False)
-    return frame.iloc[np.sort(chosen)]
 
 
 def read_crop(inputs: Inputs, image_id: str) -> np.ndarray:

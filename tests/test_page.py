@@ -65,6 +65,6 @@ def test_numbers_are_written_for_people():
 
     view = view_table(table, "Cases")
 
-    assert view.header == ["source name", "images", "melanoma share", "median", "words"]
+    assert view.header == ["source_name", "images", "melanoma_share", "median", "words"]
     assert view.rows == [["all", "58,032", "1.8 %", "–", "x"]]
     assert [bool(mark) for mark in view.classes] == [True, False, False, False, True]

@@ -71,7 +71,8 @@ def count_reasons(accounts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Count quarantined rows by reason (rows) and source (columns)."""
     reasons = {source: dict(account["reasons"]) for source, account in sorted(accounts.items())}
     table = pd.DataFrame(reasons, dtype="Int64").fillna(0).astype(int)
-    return table.sort_index().assign(**{TOTAL: table.sum(axis=1)})
+    table = table.sort_index().assign(**{TOTAL: table.sum(axis=1)})
+    return table.rename_axis(index="reason")
 
 
 def count_classes(cases: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -145,3 +146,9 @@ def count_sizes(cases: pd.DataFrame) -> pd.DataFrame:
     table.insert(1, "share", table.images / len(cases))
     order = [*common.index[:LARGEST_SIZES], "other sizes"]
     return table.reindex([size for size in order if size in table.index]).rename_axis("size_px")
+
+
+def draw_sample(frame: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw up to `count` rows without repeats, in the order of the table."""
+    chosen = rng.choice(len(frame), min(count, len(frame)), replace=False)
+    return frame.iloc[np.sort(chosen)]
