@@ -7,11 +7,11 @@ import argparse
 from pathlib import Path
 
 from pipeline import manifest, params
-from pipeline.cases.duplicates import find_duplicates
+from pipeline.cases.duplicates import find_duplicates, list_pairs
 from pipeline.cases.proof import prove
 from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from pipeline.command import run_stage
-from pipeline.storage import write_json
+from pipeline.storage import atomic_write, write_json
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -22,6 +22,8 @@ def main(argv: list[str] | None = None) -> None:
     parted = split(cases, duplicates, settings, read_parts(settings))
     proof = prove(parted, settings)
     write_json(args.target / "proof.json", proof)
+    with atomic_write(args.target / "duplicates.csv", "w") as file:
+        list_pairs(cases, duplicates).to_csv(file, index=False, lineterminator="\n")
     kept = parted[~parted.is_repeated].sort_values("image_id").drop(columns="is_repeated")
     manifest.write(kept, args.target / "manifest.csv")
     print(

@@ -82,3 +82,30 @@ def parse_hashes(image_ids: pd.Series, texts: pd.Series) -> np.ndarray:
             )
         hashes[row] = np.frombuffer(b"".join(parts), ">u8").reshape(ORIENTATIONS, HASH_WORDS)
     return hashes
+
+
+def list_pairs(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
+    """Name the images of each pair, for people to look at.
+
+    Args:
+        frame: Columns image_id, source, sha256, diagnosis.
+        pairs: As from `find_duplicates`.
+
+    Returns:
+        `image_id_1, image_id_2, source_1, source_2, kind` (`equal_bytes` or `near`) and
+        `same_diagnosis`, sorted by the ids. One image that two sources hold is no pair.
+    """
+    sides = [frame.iloc[pairs[:, side]].reset_index(drop=True) for side in (0, 1)]
+    table = pd.DataFrame(
+        {
+            f"{column}_{side}": rows[column]
+            for column in ("image_id", "source")
+            for side, rows in enumerate(sides, start=1)
+        }
+    )
+    first, second = sides
+    is_equal = (first.sha256 == second.sha256) & (first.sha256 != "")
+    table["kind"] = np.where(is_equal, "equal_bytes", "near")
+    table["same_diagnosis"] = first.diagnosis == second.diagnosis
+    table = table[table.image_id_1 != table.image_id_2]
+    return table.sort_values(["image_id_1", "image_id_2"], ignore_index=True)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from pipeline.cases.duplicates import HashError, find_duplicates, find_near, parse_hashes
+from pipeline.cases.duplicates import (
+    HashError,
+    find_duplicates,
+    find_near,
+    list_pairs,
+    parse_hashes,
+)
 from tests.cases.tables import make_manifest, random_hash
 
 
@@ -105,3 +111,28 @@ def test_malformed_hash_names_its_image(text):
         HashError, match=r"^image ISIC_7: perceptual_hash must be 8 hashes of 64 hex digits"
     ):
         parse_hashes(frame.image_id, frame.perceptual_hash)
+
+
+def test_pairs_are_named_with_what_makes_them_one():
+    frame = make_manifest(
+        {"image_id": "b", "sha256": "1", "source": "here", "diagnosis": "MEL"},
+        {"image_id": "a", "sha256": "1", "source": "there", "diagnosis": "NV"},
+        {"image_id": "c", "sha256": "2"},
+        {"image_id": "c", "sha256": "2", "source": "there"},
+    )
+
+    table = list_pairs(frame, np.array([[0, 1], [0, 2], [2, 3]]))
+
+    assert table.to_dict("records") == [
+        {"image_id_1": "b", "image_id_2": "a", "source_1": "here", "source_2": "there"}
+        | {"kind": "equal_bytes", "same_diagnosis": False},
+        {"image_id_1": "b", "image_id_2": "c", "source_1": "here", "source_2": "here"}
+        | {"kind": "near", "same_diagnosis": False},
+    ]
+
+
+def test_no_pair_is_a_table_without_rows():
+    table = list_pairs(make_manifest({"image_id": "a"}), np.empty((0, 2), np.int64))
+
+    assert list(table.columns)[:2] == ["image_id_1", "image_id_2"]
+    assert table.empty
