@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline import manifest, params
 from pipeline.cases.duplicates import find_duplicates, list_pairs
+from pipeline.cases.metadata_leak import measure_leak
 from pipeline.cases.proof import prove
 from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from pipeline.command import run_stage
@@ -21,10 +22,11 @@ def main(argv: list[str] | None = None) -> None:
     duplicates = find_duplicates(cases, settings.near_duplicate_bits)
     parted = split(cases, duplicates, settings, read_parts(settings))
     proof = prove(parted, settings)
+    kept = parted[~parted.is_repeated].sort_values("image_id").drop(columns="is_repeated")
+    proof["metadata_alone"] = measure_leak(kept, settings)
     write_json(args.target / "proof.json", proof)
     with atomic_write(args.target / "duplicates.csv", "w") as file:
         list_pairs(cases, duplicates).to_csv(file, index=False, lineterminator="\n")
-    kept = parted[~parted.is_repeated].sort_values("image_id").drop(columns="is_repeated")
     manifest.write(kept, args.target / "manifest.csv")
     print(
         f"split: {proof['cases']} cases in {proof['components']} components, "

@@ -43,6 +43,8 @@ class SplitParams:
     near_duplicate_bits: int
     keep: str
     keep_sha256: str
+    too_good_auroc: float
+    too_good_cases: int
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
@@ -56,6 +58,10 @@ class SplitParams:
             )
         if len(set(self.train_folds)) != len(self.train_folds):
             raise ValueError(f"train_folds must differ. Got: {list(self.train_folds)}.")
+        if self.too_good_auroc <= 0.5:
+            raise ValueError(f"too_good_auroc must be above 0.5. Got: {self.too_good_auroc}.")
+        if self.too_good_cases < 1:
+            raise ValueError(f"too_good_cases must be at least 1. Got: {self.too_good_cases}.")
         if not 0 <= self.near_duplicate_bits <= HASH_BITS // 4:
             # Unrelated hashes differ in about half of their bits.
             raise ValueError(

@@ -15,6 +15,8 @@ PARAMS = SplitParams(
     near_duplicate_bits=24,
     keep="",
     keep_sha256="",
+    too_good_auroc=0.995,
+    too_good_cases=10,
 )
 PARTS = ["test", "0", "1"]
 

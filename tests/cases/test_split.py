@@ -33,6 +33,8 @@ def make_params(**changes):
         "near_duplicate_bits": 24,
         "keep": "",
         "keep_sha256": "",
+        "too_good_auroc": 0.995,
+        "too_good_cases": 10,
     }
     return SplitParams(**usual | changes)
 
@@ -72,6 +74,8 @@ def single_lesions(counts):
         ({"train_folds": ()}, r"^train_folds must be some of 0 to 2\. Got: \[\]\.$"),
         ({"train_folds": (1, 1)}, r"^train_folds must differ\. Got: \[1, 1\]\.$"),
         ({"near_duplicate_bits": 65}, r"^near_duplicate_bits must be from 0 to 64\. Got: 65\.$"),
+        ({"too_good_auroc": 0.5}, r"^too_good_auroc must be above 0\.5\. Got: 0\.5\.$"),
+        ({"too_good_cases": 0}, r"^too_good_cases must be at least 1\. Got: 0\.$"),
         ({"near_duplicate_bits": -1}, r"^near_duplicate_bits must be from 0 to 64\. Got: -1\.$"),
     ],
 )

@@ -87,6 +87,8 @@ def check_graph(rows, seed, folds):
         near_duplicate_bits=24,
         keep="",
         keep_sha256="",
+        too_good_auroc=0.995,
+        too_good_cases=10,
     )
     nothing = pd.Series([], index=pd.Index([], dtype=str), dtype=str)
     if len(set(components)) <= folds:

@@ -23,6 +23,8 @@ split:
   near_duplicate_bits: 24
   keep: ""
   keep_sha256: ""
+  too_good_auroc: 0.995
+  too_good_cases: 10
 """
 NO_SOURCE = "sources: {}\n"
 
