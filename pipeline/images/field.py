@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from pipeline.images.boxes import Box, bounding_box, grow_box
 from pipeline.images.decode import Decoded
-from pipeline.images.hull import fill_hull
+from pipeline.images.hull import fill_circle, fill_hull
 from pipeline.images.protect import find_protected
 from pipeline.images.resize import Region, resize_box
 
@@ -154,7 +154,7 @@ def _hull_of_field(surround: np.ndarray) -> np.ndarray | None:
         return None
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return fill_hull(labels == sizes.argmax())
+    return fill_circle(fill_hull(labels == sizes.argmax()))
 
 
 def _is_framed(field: np.ndarray, surround: np.ndarray, kind: str, border: BorderParams) -> bool:

@@ -29,7 +29,7 @@ PEAK_SHARE = 0.002  # of the field's pixels: the lesion's strongest
 LEAST_DIFFERENCE = 0.1  # octaves; less is skin
 EDGE_SHARE = 0.2  # of the peak, at which a lesion ends
 CORE_SHARE = 0.4  # of the peak, that some part of a lesion must reach
-PART_SHARE = 0.3  # of the largest part's weight, that another part of a lesion must have
+PART_SHARE = 0.4  # of the largest part's weight, that another part of a lesion must have
 
 LEAST_MEAN = 0.2  # octaves; a paler lesion is not told from skin
 MOST_EXTENT = 0.8  # of the field's shorter side; a wider lesion leaves too little skin

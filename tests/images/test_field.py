@@ -135,6 +135,15 @@ def test_lesion_as_dark_as_the_surround_is_kept():
     assert share_kept(lesion, find(pixels).region) >= 0.999
 
 
+def test_black_lesion_along_the_rim_is_kept():
+    """It hides a quarter of the field's outline; the circle is completed."""
+    field = framed(300, 400, (150, 200), 140)
+    pixels = with_lesion(field, (150, 60), 100, colour=(8, 6, 6))
+    lesion = (pixels < field).any(axis=2)
+
+    assert share_kept(lesion, find(pixels).region) >= 0.999
+
+
 def test_rule_that_cut_without_the_lesions_box_would_lose_it():
     """The check of the two tests above can fail."""
     field = framed(300, 400, (150, 200), 210)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
-from pipeline.images.hull import fill_hull
+from pipeline.images.hull import fill_circle, fill_hull
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -38,3 +38,39 @@ def test_hull_fills_holes_and_dents():
     mask[2, 2] = mask[0, 2] = mask[4, 3] = False
 
     assert fill_hull(mask).all()
+
+
+Y, X = np.mgrid[:128, :170] + 0.5
+
+
+@pytest.mark.parametrize("radius", [50, 75])
+def test_circle_is_completed_where_a_chord_cuts_it(radius):
+    circle = np.hypot(Y - 62, X - 80) < radius
+    chord = 80 - 0.75 * radius
+    cut = fill_hull(circle & (chord < X))
+
+    whole = fill_circle(cut)
+
+    assert (cut & ~whole).sum() == 0
+    assert (whole ^ circle).sum() <= 0.02 * circle.sum() < (cut ^ circle).sum()
+
+
+def test_whole_circle_is_left_alone():
+    hull = fill_hull(np.hypot(Y - 62, X - 80) < 55)
+
+    np.testing.assert_array_equal(fill_circle(hull), hull)
+
+
+@pytest.mark.parametrize(
+    "hull",
+    [
+        np.ones((128, 170), bool),
+        (Y > 20) & (Y < 108),
+        (X > 30) & (X < 140) & (Y > 20) & (Y < 108),
+        np.abs(X - 85) + np.abs(Y - 64) < 60,
+        (X > 84) & (X < 86) & (Y > 63) & (Y < 65),
+    ],
+    ids=["image", "letterbox", "rectangle", "diamond", "pixel"],
+)
+def test_what_is_not_round_is_left_alone(hull):
+    np.testing.assert_array_equal(fill_circle(hull), hull)
