@@ -13,7 +13,7 @@ is_on = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro check test test-long format benchmark-full check-isic download tables deps lock clean-resume
+.PHONY: help setup repro check test test-long format benchmark-full benchmark-data check-isic download tables deps lock clean-resume
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ format: $(INSTALLED)  ## Format the code and mend what ruff can mend
 
 benchmark-full: $(INSTALLED)  ## Latency at the paper's input sizes, to reports/benchmark-full
 	$(PY) -m tools.benchmark_full
+
+benchmark-data: $(INSTALLED)  ## Decode, scaling and feed rate on originals of DATA=../shared/data; ONLY=part
+	$(PY) -m tools.benchmark_data $(if $(ONLY),--only $(ONLY)) $(or $(DATA),../shared/data)
 
 check-isic: $(INSTALLED)  ## 24 originals of DATA=../shared/data through the paper's sizes, one epoch
 	$(PY) -m tools.check_isic $(or $(DATA),../shared/data)

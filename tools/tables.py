@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
     report = {
         "sources": {name: done.summary for name, done in sources.items()},
         "classes": {name: count_classes(parted, name) for name in CLASS_LISTS},
-        "split": prove(parted, settings),
+        "split": prove(parted, settings, read_parts(settings)),
         "comparison": compare(parted, args.folder / args.compare),
     }
     write_report(report, args.target)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.images.crop import Box, CropParams, crop_to_square, find_box
+from pipeline.images.crop import CROP_RESAMPLE, Box, CropParams, crop_to_square, find_box
 from pipeline.images.decode import Decoded, DecodeParams, decode
 from pipeline.images.resize import resize_to_square
 
@@ -65,10 +65,7 @@ def cut_crops(
     box = find_box(decoded, crop_params.border, crop_params.squaring)
     if decoded.shrink > 1 and box.side_px / decoded.shrink < max(crop_params.sizes_px):
         decoded = _decode_finer(file, decoded, box, decode_params, crop_params)
-    crops = {
-        size_px: crop_to_square(decoded, box, size_px, crop_params.squaring)
-        for size_px in crop_params.sizes_px
-    }
+    crops = _cut_sizes(decoded, box, crop_params)
     return Cropped(crops, box, decoded.width_px, decoded.height_px, decoded.decoder)
 
 
@@ -103,6 +100,21 @@ def preprocess(
         for crop_px, input_px in pairs
     }
     return Preprocessed(arrays, cropped.box, cropped.width_px, cropped.height_px)
+
+
+def _cut_sizes(decoded: Decoded, box: Box, params: CropParams) -> dict[int, np.ndarray]:
+    """Cut the largest crop, and the others out of it unless it had to be enlarged.
+
+    A crop holds fewer pixels than the box, so this takes two thirds of the time.
+    """
+    largest, *others = sorted(params.sizes_px, reverse=True)
+    crops = {largest: crop_to_square(decoded, box, largest, params.squaring)}
+    for size_px in others:
+        if box.side_px / decoded.shrink >= largest:
+            crops[size_px] = resize_to_square(crops[largest], size_px, resample=CROP_RESAMPLE)
+        else:
+            crops[size_px] = crop_to_square(decoded, box, size_px, params.squaring)
+    return crops
 
 
 def _decode_finer(

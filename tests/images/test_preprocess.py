@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.images.crop import CropParams, crop_to_square
+from pipeline.images.crop import CROP_RESAMPLE, CropParams, crop_to_square
 from pipeline.images.decode import ImageError, decode
 from pipeline.images.preprocess import cut_crops, preprocess
 from pipeline.images.resize import resize_to_square
@@ -118,3 +118,22 @@ def test_squaring_reaches_the_arrays(squaring):
 
     assert psnr(array, run(data).arrays[96, 32]) < 30
     assert (array[0] == 0).all() == (squaring == "pad")
+
+
+def test_smaller_crop_is_cut_out_of_the_larger_one():
+    crops = cut_crops(encode(textured(200, 300)), decode_params=DECODE, crop_params=CROP).crops
+
+    expected = resize_to_square(crops[96], 64, resample=CROP_RESAMPLE)
+    np.testing.assert_array_equal(crops[64], expected)
+
+
+def test_smaller_crop_is_not_cut_out_of_one_that_was_enlarged():
+    """The middle of 80 pixels is enlarged to 96: what shrinks to 64 comes from the 80."""
+    data = encode(textured(80, 120))
+    decoded = decode(data, params=DECODE, least_side_px=None)
+
+    cropped = cut_crops(data, decode_params=DECODE, crop_params=CROP)
+
+    np.testing.assert_array_equal(
+        cropped.crops[64], crop_to_square(decoded, cropped.box, 64, "centre")
+    )
