@@ -7,6 +7,7 @@ Work on a machine or process that dies is done again elsewhere, and said so in t
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
@@ -18,6 +19,7 @@ from pipeline.parallel import ParallelError
 CHUNK = 8  # items per task: a task costs a millisecond, an image from five
 AHEAD = 2  # tasks that may wait per core, so that a slow reader does not fill the memory
 RERUNS = 3  # of one task
+CONNECT_SECONDS = 10
 PROJECT = Path(__file__).resolve().parents[1]
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ def _import_ray() -> Any:
 
 def _join(ray: Any, address: str, workers: int) -> None:
     """Join a cluster, or start one."""
+    _check_address(address)
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     options = {"include_dashboard": False, "num_cpus": workers or None} if not address else {}
     try:
@@ -74,6 +77,19 @@ def _join(ray: Any, address: str, workers: int) -> None:
         )
     except (ConnectionError, ValueError) as error:
         raise ParallelError(f"ray_address must be that of a cluster. Got: {error}.") from error
+
+
+def _check_address(address: str) -> None:
+    """Try the port first: Ray tries for minutes, then ends the process."""
+    host, _, port = address.rpartition(":")
+    if not host:  # "auto", or none
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ParallelError(
+            f"ray_address must be that of a cluster. Got: {address}, {error}."
+        ) from error
 
 
 class _Runs:
