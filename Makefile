@@ -49,7 +49,7 @@ repro: setup  ## Run the pipeline; RECIPE=sample|isic|real, DATA="folder …", F
 check: $(INSTALLED)  ## Format and lint checks, fast tests: under a minute
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m pytest -q -m "not slow and not long"
+	$(PY) -m pytest -q -n auto --dist loadfile -m "not slow and not long"
 
 test: $(INSTALLED)  ## Every test that CI runs
 	$(PY) -m pytest -q

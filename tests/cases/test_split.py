@@ -306,6 +306,7 @@ def test_parts_keep_their_size_to_five_per_cent_where_components_are_small(seed,
     assert sizes.drop("test").tolist() == pytest.approx([0.16 * cases] * 5, rel=0.05)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(counts=st.dictionaries(st.sampled_from(CLASSES), st.integers(1, 30), min_size=1))
 def test_class_with_enough_lesions_is_in_every_fold(counts):

@@ -204,6 +204,7 @@ def test_region_is_in_pixels_of_the_original(scale):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     radius=st.floats(90, 225),

@@ -94,6 +94,7 @@ def test_image_that_only_pillow_could_decode_is_counted(project, capsys):
     assert decoders["ISIC_2"] == "simplejpeg"
 
 
+@pytest.mark.slow
 def test_number_of_workers_changes_no_byte(project):
     run("one", workers=1)
     run("three", workers=3)
@@ -121,6 +122,7 @@ def change_project(project, rng):
     )
 
 
+@pytest.mark.slow
 def test_crops_of_a_history_are_those_of_a_first_run(project, capsys):
     """Whatever was there before, the same images give the same bytes."""
     rng = np.random.default_rng(0)

@@ -269,6 +269,7 @@ def test_other_limits_decode_every_image_again(capsys):
     assert "ingest: 1 of 1 images of here decoded" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_several_processes_find_what_one_finds():
     """More than 64 images are spread over the processors."""
     for seed in range(70):
@@ -336,6 +337,7 @@ def test_form_that_is_not_known_is_refused_by_the_command(capsys):
     assert "invalid choice: 'ham'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.data
 def test_real_originals_are_taken_whole_with_the_sizes_of_their_table():
