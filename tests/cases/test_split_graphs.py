@@ -53,10 +53,11 @@ def make_frame(rows):
 
 def reckon_components(frame, places):
     """Components by walking from row to row: nothing of this is shared with the pipeline."""
+    links = [frame[name].tolist() for name in LINKS]
     neighbours = defaultdict(set)
     for a in range(len(frame)):
         for b in range(len(frame)):
-            same = any(frame[name][a] == frame[name][b] != "" for name in LINKS)
+            same = any(names[a] == names[b] != "" for names in links)
             near = places[a] and places[b] and places[a][0] == places[b][0]
             if same or (near and abs(places[a][1] - places[b][1]) <= 1):
                 neighbours[a].add(b)

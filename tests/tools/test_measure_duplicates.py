@@ -1,5 +1,6 @@
 """Tests of `tools.measure_duplicates`."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tools.measure_duplicates import main
 from tools.planted_copies import BEYOND, COPIES
 
 ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture
@@ -59,3 +61,26 @@ def test_folder_without_archives_is_refused(tmp_path, monkeypatch):
 
     with pytest.raises(ValueError, match=r"must hold at least one of \['ham10000', 'uda1', "):
         main([str(tmp_path)])
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is absent")
+def test_goals_hold_on_the_real_images(capsys, monkeypatch):
+    """Exact copies 100 %, near ones 99 %, and 0.1 % of strangers paired at most."""
+    monkeypatch.chdir(ROOT)
+
+    main([str(DATA), "--planted", "150", "--search", "50"])
+
+    lines = capsys.readouterr().out.splitlines()
+    recall = {
+        found[1]: int(found[2]) / int(found[3])
+        for line in lines
+        if (found := re.match(r"  (.+): (\d+) of (\d+), ", line))
+    }
+    assert recall["exact"] == 1.0
+    assert min(recall[kind] for kind in COPIES) >= 0.99
+    strangers = next(line for line in lines if line.startswith("strangers: "))
+    paired, images = re.findall(r"\d+", strangers)[:2]
+    assert int(images) > 1500
+    assert int(paired) <= 0.001 * int(images)
