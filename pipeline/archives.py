@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.shard_plan import IndexWriter, Previous
-from pipeline.shards import INDEX, read_table
+from pipeline.shards import Index
 from pipeline.storage import StorageError, atomic_write
 
 COLUMNS = ("image_id", "shard", "offset", "bytes", "source_sha256", "sha256")
@@ -69,6 +69,7 @@ class EncodedWriter:
             self._end_shard()
             self._index.close()
         else:
+            self._index.drop(kind, error, traceback)
             self._shard.__exit__(kind, error, traceback)  # an unfinished archive vanishes
 
     def start_shard(self, stem: str) -> None:
@@ -112,20 +113,18 @@ class EncodedShards:
         image_ids: In the order in which they were written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, index: Index | None = None) -> None:
+        """Open a folder; its index, where it has been read already, need not be read again."""
         self._folder = folder
-        self._rows = {row[0]: row[1:] for row in read_table(folder / INDEX, COLUMNS)}
-        self.image_ids = tuple(self._rows)
+        self._index = index or Index(folder, COLUMNS)
+        self.image_ids = self._index.image_ids
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._index)
 
     def place(self, image_id: str) -> Place:
         """Say where an image lies, for another process to read it."""
-        if image_id not in self._rows:
-            message = f"must hold the image asked for. Got: no {image_id!r}."
-            raise StorageError(f"{self._folder} {message}")
-        name, offset, size, _, sha256 = self._rows[image_id]
+        _, name, offset, size, _, sha256 = self._index.row(image_id)
         return Place(image_id, self._folder / name, int(offset), int(size), sha256)
 
     def read(self, image_id: str) -> bytes:

@@ -41,6 +41,7 @@ class ArrayWriter:
             self._end_shard()
             self._index.close()
         else:
+            self._index.drop(kind, error, traceback)
             self._shard.__exit__(kind, error, traceback)  # an unfinished shard vanishes
 
     def start_shard(self, stem: str) -> None:

@@ -8,12 +8,14 @@ before.
 
 import csv
 import hashlib
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.shards import INDEX, SHARD_COLUMNS, SHARDS, read_table
+from pipeline.shards import INDEX, SHARD_COLUMNS, SHARDS, Index, read_table
 from pipeline.storage import StorageError, atomic_write, link_or_copy, sha256_of
 
 # Of the largest number of images in a shard: where no shard ends before, and the mean distance of
@@ -59,18 +61,28 @@ def _hash(text: str) -> int:
 
 
 class IndexWriter:
-    """Collects the rows of both tables; `close` writes them, the index last."""
+    """Writes both tables as their rows come; they take their names when `close` is called.
+
+    Memory holds the names of the images, to refuse one that comes twice, and nothing else of them.
+    """
 
     def __init__(self, folder: Path, columns: tuple[str, ...]) -> None:
         """Write into `folder`; `columns` of the index begin with image_id and shard."""
         self._folder = folder
-        self._columns = columns
-        self._rows: list[tuple[Any, ...]] = []
+        self._image_ids: set[str] = set()
+        self._repeated: set[str] = set()
         self._shards: dict[str, tuple[Any, ...]] = {}
+        self._stack = ExitStack()
+        self._index = self._stack.enter_context(atomic_write(folder / INDEX, "w"))
+        self._table = csv.writer(self._index, lineterminator="\n")
+        self._table.writerow(columns)
 
-    def add_image(self, row: tuple[Any, ...]) -> None:
+    def add_image(self, row: Sequence[Any]) -> None:
         """Append an image's row, in the order of the images."""
-        self._rows.append(row)
+        if row[0] in self._image_ids:
+            self._repeated.add(row[0])
+        self._image_ids.add(row[0])
+        self._table.writerow(row)
 
     def add_shard(self, name: str, images: int, sha256: str | None = None) -> None:
         """Append a shard that is on disk; its hash is read from there if it is not given."""
@@ -79,30 +91,39 @@ class IndexWriter:
 
     def take_shard(self, name: str, previous: "Previous") -> None:
         """Take a whole shard of an earlier run, with its rows."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         link_or_copy(previous.folder / name, self._folder / name)
-        rows = previous.rows_of(name)
-        self._rows += rows
+        rows = previous.index.rows_of(name)
+        for row in rows.values():
+            self.add_image(row)
         self.add_shard(name, len(rows), previous.sha256_of(name))
 
-    def close(self) -> int:
-        """Write both tables; return how many images there are."""
-        if not self._rows:
+    def close(self) -> None:
+        """Give both tables their names, the index last.
+
+        Raises:
+            StorageError: There is no image, or an image or a shard came twice.
+        """
+        try:
+            self._check()
+            _write_table(self._folder / SHARDS, SHARD_COLUMNS, self._shards.values())
+        except BaseException:
+            self.drop(*sys.exc_info())
+            raise
+        self._stack.close()
+
+    def drop(self, *error: Any) -> None:
+        """Leave no table, after an error; its type, value and traceback are given."""
+        self._stack.__exit__(*error)
+
+    def _check(self) -> None:
+        if not self._image_ids:
             raise StorageError(f"{self._folder} must get at least one image. Got: none.")
-        _refuse_repeated([row[0] for row in self._rows], self._folder)
-        if sum(images for _, images, *_ in self._shards.values()) != len(self._rows):
+        if self._repeated:
+            first, count = sorted(self._repeated)[:5], len(self._repeated)
+            found = f"Got several of: {first}, {count} in all."
+            raise StorageError(f"{self._folder} must get each image_id once. {found}")
+        if sum(images for _, images, *_ in self._shards.values()) != len(self._image_ids):
             raise StorageError(f"{self._folder} must get each shard once. Got: a name twice.")
-        _write_table(self._folder / SHARDS, SHARD_COLUMNS, self._shards.values())
-        _write_table(self._folder / INDEX, self._columns, self._rows)
-        return len(self._rows)
-
-
-def _refuse_repeated(image_ids: list[str], folder: Path) -> None:
-    seen: set[str] = set()
-    repeated = sorted({name for name in image_ids if name in seen or seen.add(name)})
-    if repeated:
-        found = f"Got several of: {repeated[:5]}, {len(repeated)} in all."
-        raise StorageError(f"{folder} must get each image_id once. {found}")
 
 
 def _write_table(path: Path, columns: tuple[str, ...], rows: Any) -> None:
@@ -122,30 +143,23 @@ class Previous:
     def __init__(self, folder: Path, columns: tuple[str, ...]) -> None:
         """Read the tables; `columns` of the index begin with image_id and shard."""
         self.folder = folder
+        self.index = Index(folder, columns)
         self._source = columns.index("source_sha256")
         self._sha256 = {row[0]: row[-1] for row in read_table(folder / SHARDS, SHARD_COLUMNS)}
-        self._rows: dict[str, list[tuple[str, ...]]] = {}
-        for row in read_table(folder / INDEX, columns):
-            self._rows.setdefault(row[1], []).append(tuple(row))
-        self._place = {row[0]: row for rows in self._rows.values() for row in rows}
         self._whole: dict[str, bool] = {}
 
     def sha256_of(self, name: str) -> str:
         """Return the hash that a shard has."""
         return self._sha256[name]
 
-    def rows_of(self, name: str) -> list[tuple[str, ...]]:
-        """Return a shard's rows of the index."""
-        return self._rows[name]
-
     def holds(self, image_id: str, source_sha256: str) -> bool:
         """Tell whether an image made of these bytes lies in a whole shard."""
-        row = self._place.get(image_id)
+        row = self.index.find(image_id)
         return row is not None and row[self._source] == source_sha256 and self._is_whole(row[1])
 
     def is_shard(self, name: str, image_ids: Sequence[str]) -> bool:
         """Tell whether a shard has exactly these images, in this order."""
-        return [row[0] for row in self._rows.get(name, [])] == list(image_ids)
+        return list(self.index.rows_of(name)) == list(image_ids)
 
     def _is_whole(self, name: str) -> bool:
         if name not in self._whole:

@@ -67,10 +67,10 @@ class Earlier:
     crops: dict[int, EncodedShards]
     boxes: dict[str, tuple[Any, ...]]
 
-    def take(self, job: Job) -> Result:
+    def take(self, image_id: str) -> Result:
         """Read the crops of one image."""
-        crops = {size_px: shards.read(job.image_id) for size_px, shards in self.crops.items()}
-        return Result(job.image_id, crops, self.boxes[job.image_id])
+        crops = {size_px: shards.read(image_id) for size_px, shards in self.crops.items()}
+        return Result(image_id, crops, self.boxes[image_id])
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -78,17 +78,18 @@ def main(argv: list[str] | None = None) -> None:
     crop_params = params.load("crop", CropParams)
     decode_params = params.load("ingest", DecodeParams)
     parallel = params.load("parallel", ParallelParams).with_workers(args.workers)
-    jobs = read_jobs(args.manifest, decode_params, crop_params)
+    originals = read_originals(args.manifest)
     made_by = digest_settings(decode_params, crop_params)
     earlier = read_earlier(args.target, made_by, crop_params)
-    images = [(job.image_id, job.sha256) for job in jobs]
+    images = [(image_id, sha256) for image_id, _, sha256 in originals]
     steps = plan_steps(images, crop_params.shard_images, [*earlier.folders.values()], SUFFIX)
-    todo = select_missing(jobs, steps)
+    todo = select_missing(originals, steps)
+    jobs = (Job(*original, decode_params, crop_params) for original in todo)
     with atomic_folder(args.target, replaces=BOXES) as folder:
-        results = map_in_order(crop_image, todo, parallel.processes, parallel.cluster)
+        results = map_in_order(crop_image, jobs, parallel.processes, parallel.cluster)
         bar = tqdm(results, desc="crop", total=len(todo), unit="image")
         with open_writers(folder, crop_params) as writers:
-            boxes = write_crops(writers, jobs, steps, bar, earlier)
+            boxes = write_crops(writers, images, steps, bar, earlier)
         with atomic_write(folder / BOXES, "w") as file:
             csv.writer(file, lineterminator="\n").writerows([BOX_COLUMNS, *boxes])
     remember(args.target, made_by)
@@ -100,13 +101,11 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def read_jobs(table: Path, decode_params: DecodeParams, crop_params: CropParams) -> list[Job]:
-    """List the images of a manifest by source and name, so that a new source joins at one place."""
+def read_originals(table: Path) -> list[tuple[str, Path, str]]:
+    """List name, path and hash by source and name, so that a new source joins at one place."""
     cases = manifest.read(table).sort_values(["source", "image_id"])
-    return [
-        Job(case.image_id, Path(case.path), case.sha256, decode_params, crop_params)
-        for case in cases.itertuples()
-    ]
+    columns = (cases.image_id, map(Path, cases.path), cases.sha256)
+    return list(zip(*columns, strict=True))
 
 
 def digest_settings(decode_params: DecodeParams, crop_params: CropParams) -> str:
@@ -120,10 +119,11 @@ def read_earlier(target: Path, made_by: str, crop_params: CropParams) -> Earlier
     """Open what lies at the target, if the same code and settings made it."""
     if not is_made_by(target, made_by):
         return Earlier({}, {}, {})
-    folders = {size_px: target / str(size_px) for size_px in crop_params.sizes_px}
+    sizes_px = crop_params.sizes_px
+    previous = {size_px: Previous(target / str(size_px), COLUMNS) for size_px in sizes_px}
     return Earlier(
-        {size_px: Previous(folder, COLUMNS) for size_px, folder in folders.items()},
-        {size_px: EncodedShards(folder) for size_px, folder in folders.items()},
+        previous,
+        {size_px: EncodedShards(own.folder, own.index) for size_px, own in previous.items()},
         {row[0]: tuple(row) for row in read_table(target / BOXES, BOX_COLUMNS)},
     )
 
@@ -155,7 +155,7 @@ def open_writers(folder: Path, crop_params: CropParams) -> Iterator[dict[int, En
 
 def write_crops(
     writers: dict[int, EncodedWriter],
-    jobs: Sequence[Job],
+    images: Sequence[tuple[str, str]],
     steps: Sequence[Step],
     results: Iterable[Result],
     earlier: Earlier,
@@ -169,20 +169,20 @@ def write_crops(
     problems: list[str] = []
     made = iter(results)
     for step in steps:
-        own = jobs[step.start : step.stop]
+        own = images[step.start : step.stop]
         if step.is_whole:
             for size_px, writer in writers.items():
                 writer.take_shard(step.stem, earlier.folders[size_px])
-            boxes += [earlier.boxes[job.image_id] for job in own]
+            boxes += [earlier.boxes[image_id] for image_id, _ in own]
             continue
         for writer in writers.values():
             writer.start_shard(step.stem)
-        for job, is_old in zip(own, step.is_old, strict=True):
-            result = earlier.take(job) if is_old else next(made)
+        for (image_id, sha256), is_old in zip(own, step.is_old, strict=True):
+            result = earlier.take(image_id) if is_old else next(made)
             problems += filter(None, [result.problem])
             boxes += filter(None, [result.box])
             for size_px, data in result.crops.items():
-                writers[size_px].add(job.image_id, data, job.sha256)
+                writers[size_px].add(image_id, data, sha256)
     if problems:
         raise ImageError(describe(problems))
     return boxes

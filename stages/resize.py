@@ -45,38 +45,30 @@ def main(argv: list[str] | None = None) -> None:
     parallel = params.load("parallel", ParallelParams).with_workers(args.workers)
     crop_px, input_px = read_sizes(args.member)
     crops = open_crops(args.source, crop_px, args.member)
-    jobs = [Job(crops.place(name), input_px, settings.resample) for name in crops.image_ids]
+    images = [(image_id, crops.place(image_id).sha256) for image_id in crops.image_ids]
     made_by = digest_of_making(
         resize_crop, [decode_png, resize_to_square], {**settings_of(settings), "input_px": input_px}
     )
-    steps, previous = plan(jobs, settings.shard_images, args.target, made_by)
-    todo = select_missing(jobs, steps)
+    previous = Previous(args.target, COLUMNS) if is_made_by(args.target, made_by) else None
+    steps = plan_steps(images, settings.shard_images, [previous] if previous else [], SUFFIX)
+    todo = select_missing(crops.image_ids, steps)
+    jobs = (Job(crops.place(image_id), input_px, settings.resample) for image_id in todo)
     check_free_disk(args.target.parent, len(todo) * 3 * input_px**2)
     with atomic_folder(args.target, replaces=INDEX) as folder:
-        arrays = map_in_order(resize_crop, todo, parallel.processes, parallel.cluster)
+        arrays = map_in_order(resize_crop, jobs, parallel.processes, parallel.cluster)
         bar = tqdm(arrays, desc=f"resize {args.member}", total=len(todo), unit="image")
         with ArrayWriter(folder) as writer:
-            write_arrays(writer, jobs, steps, bar, previous)
+            write_arrays(writer, images, steps, bar, previous)
     remember(args.target, made_by)
     print(
-        f"resize: {len(jobs)} images at {input_px} px from {crop_px} px, {len(todo)} of them new, "
-        f"in {args.target}"
+        f"resize: {len(images)} images at {input_px} px from {crop_px} px, "
+        f"{len(todo)} of them new, in {args.target}"
     )
 
 
 def settings_of(settings: ResizeParams) -> dict[str, Any]:
     """Take the settings that decide about pixels: all but how many images share a file."""
     return {key: value for key, value in asdict(settings).items() if key != "shard_images"}
-
-
-def plan(
-    jobs: Sequence[Job], shard_images: int, target: Path, made_by: str
-) -> tuple[list[Step], Previous | None]:
-    """Plan the shards, and what to take from the arrays that are there, if they still hold."""
-    previous = Previous(target, COLUMNS) if is_made_by(target, made_by) else None
-    images = [(job.crop.image_id, job.crop.sha256) for job in jobs]
-    folders = [previous] if previous else []
-    return plan_steps(images, shard_images, folders, SUFFIX), previous
 
 
 def resize_crop(job: Job) -> np.ndarray:
@@ -86,7 +78,7 @@ def resize_crop(job: Job) -> np.ndarray:
 
 def write_arrays(
     writer: ArrayWriter,
-    jobs: Sequence[Job],
+    images: Sequence[tuple[str, str]],
     steps: Sequence[Step],
     arrays: Iterable[np.ndarray],
     previous: Previous | None,
@@ -99,10 +91,10 @@ def write_arrays(
             writer.take_shard(step.stem, previous)
             continue
         writer.start_shard(step.stem)
-        for job, is_old in zip(jobs[step.start : step.stop], step.is_old, strict=True):
-            crop = job.crop
-            pixels = old.read([crop.image_id])[0] if is_old else next(made)
-            writer.add(crop.image_id, pixels, crop.sha256)
+        own = images[step.start : step.stop]
+        for (image_id, sha256), is_old in zip(own, step.is_old, strict=True):
+            pixels = old.read([image_id])[0] if is_old else next(made)
+            writer.add(image_id, pixels, sha256)
 
 
 def read_sizes(member: str) -> tuple[int, int]:

@@ -1,0 +1,54 @@
+"""Tests of `tools.benchmark_scale`."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import manifest
+from tests.images.pictures import encode, textured
+from tools.benchmark_scale import Unit, make_cases, measure_images, pick, show
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_costs_grow_by_their_power():
+    linear, square = Unit("a", "s", 36.0, 10), Unit("b", "s", 36.0, 10, power=2.0)
+
+    assert linear.at(20) == 72.0
+    assert square.at(20) == 144.0
+    assert show(square, 1000) == "100 h"
+    assert show(Unit("c", "bytes", 5e9, 1), 2) == "10 GB"
+    assert show(Unit("d", "files", 5, 1), 2) == "10"
+
+
+def test_originals_are_taken_evenly_from_all_folders(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(10):
+            (tmp_path / folder / f"{number}.jpg").touch()
+
+    taken = pick([tmp_path / "a", tmp_path / "b"], 5)
+
+    assert [path.parent.name for path in taken] == ["a", "a", "a", "b", "b"]
+    with pytest.raises(ValueError, match=r"must hold images\. Got: none\.$"):
+        pick([ROOT / "docs"], 5)
+
+
+def test_generated_rows_are_a_manifest(tmp_path):
+    manifest.write(make_cases(20), tmp_path / "manifest.csv")
+
+    assert len(manifest.read(tmp_path / "manifest.csv")) == 20
+
+
+def test_disk_is_that_of_the_arrays_and_the_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(encode(textured(900, 1000), "JPEG"))
+
+    units = {unit.name: unit for unit in measure_images(pick([tmp_path], 3), tmp_path / "scratch")}
+
+    assert units["resize b4: disk"].value == 3 * 380 * 380 * 3
+    assert units["resize b5: disk"].value == 3 * 448 * 448 * 3
+    assert units["originals: megapixels"].value == pytest.approx(2.7)
+    files = sum(path.stat().st_size for path in tmp_path.glob("*.jpg"))
+    assert units["originals: disk"].value == files
