@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image
 from tqdm import tqdm
 
 from pipeline import params
@@ -30,9 +30,10 @@ from pipeline.cases.duplicates import find_duplicates, parse_hashes
 from pipeline.cases.near_search import HASH_WORDS, ORIENTATIONS, differing_bits, near_pairs
 from pipeline.cases.split import SplitParams, name_components
 from pipeline.command import run_stage
+from pipeline.images.contact_sheet import Tile, draw_sheet, encode_sheet, fold
 from pipeline.images.decode import DecodeParams
 from pipeline.parallel import map_in_order
-from pipeline.storage import atomic_path
+from pipeline.storage import atomic_write
 from tools.planted_copies import BEYOND, hash_copies, hash_file
 
 FOLDERS = ("ham10000", "uda1", "isic_acral")
@@ -40,7 +41,6 @@ ID_COLUMNS = ("isic_id", "image_name")
 WORKERS = 2
 NEAREST = 10  # pairs beyond the limit that are shown
 TILE_PX = 224
-LABEL_PX = 16
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -186,19 +186,15 @@ def nearest_strangers(
 
 def draw_pairs(path: Path, images: pd.DataFrame, pairs: Sequence[tuple[int, int, int]]) -> None:
     """Draw pairs of images side by side, two pairs in a row, with ids and differing bits."""
-    rows = -(-len(pairs) // 2)
-    sheet = Image.new("RGB", (4 * TILE_PX + 16, max(rows, 1) * (TILE_PX + LABEL_PX)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for number, (a, b, distance) in enumerate(pairs):
-        left, top = number % 2 * (2 * TILE_PX + 16), number // 2 * (TILE_PX + LABEL_PX)
-        words = f"{images.image_id[a]} = {images.image_id[b]}, {distance} bits"
-        pen.text((left + 2, top + 2), f"{words}, {lesion_words(images, a, b)}", fill="black")
-        for place, row in enumerate((a, b)):
+    tiles = []
+    for a, b, distance in pairs:
+        words = f"{distance} bits, {lesion_words(images, a, b)}"
+        for row, said in ((a, words), (b, "")):
             with Image.open(images.path[row]) as opened:
-                tile = opened.convert("RGB").resize((TILE_PX, TILE_PX))
-            sheet.paste(tile, (left + place * TILE_PX, top + LABEL_PX))
-    with atomic_path(path) as temporary:
-        sheet.save(temporary)
+                pixels = np.asarray(opened.convert("RGB"))
+            tiles.append(Tile(pixels, f"{images.image_id[row]} {said}"))
+    with atomic_write(path) as file:
+        file.write(encode_sheet(draw_sheet(fold(tiles, 4), cell_px=(TILE_PX, TILE_PX))))
     print(f"sheet: {len(pairs)} pairs in {path}")
 
 
