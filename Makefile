@@ -13,7 +13,7 @@ is_on = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro check test test-long format benchmark-full check-isic deps lock clean-resume
+.PHONY: help setup repro check test test-long format benchmark-full benchmark-data check-isic download tables deps lock clean-resume
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ repro: setup  ## Run the pipeline; RECIPE=sample|isic|real, DATA="folder …", F
 check: $(INSTALLED)  ## Format and lint checks, fast tests: under a minute
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m pytest -q -m "not slow and not long"
+	$(PY) -m pytest -q -n auto --dist loadfile -m "not slow and not long"
 
 test: $(INSTALLED)  ## Every test that CI runs
 	$(PY) -m pytest -q
@@ -64,8 +64,18 @@ format: $(INSTALLED)  ## Format the code and mend what ruff can mend
 benchmark-full: $(INSTALLED)  ## Latency at the paper's input sizes, to reports/benchmark-full
 	$(PY) -m tools.benchmark_full
 
+benchmark-data: $(INSTALLED)  ## Decode, scaling and feed rate on originals of DATA=../shared/data; ONLY=part
+	$(PY) -m tools.benchmark_data $(if $(ONLY),--only $(ONLY)) $(or $(DATA),../shared/data)
+
 check-isic: $(INSTALLED)  ## 24 originals of DATA=../shared/data through the paper's sizes, one epoch
 	$(PY) -m tools.check_isic $(or $(DATA),../shared/data)
+
+download: $(INSTALLED)  ## Images of the ISIC archive to data/raw/NAME; COLLECTIONS=212 SEARCH=… LIMIT=2000
+	@$(PY) -m tools.download $(NAME) $(if $(COLLECTIONS),--collections $(COLLECTIONS)) \
+		$(if $(SEARCH),--search '$(SEARCH)') $(if $(LIMIT),--limit $(LIMIT))
+
+tables: $(INSTALLED)  ## Count, part and prove the real tables in DATA=../shared/data/csv, without images
+	$(PY) -m tools.tables $(or $(DATA),../shared/data/csv)
 
 deps: $(INSTALLED)  ## List in dvc.yaml the modules that each stage imports
 	$(PY) -m tools.imports

@@ -16,10 +16,11 @@ stage `split` appends `SPLIT_COLUMNS`.
 | fold | `test`, or 0 to folds - 1 |
 """
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pandera.pandas as pandera
 
 from pipeline.classes import CLASSES
 from pipeline.demographics import AGE_LIMIT_YEARS, SEXES, SITES
@@ -43,17 +44,43 @@ COLUMNS = (
     "perceptual_hash",
 )
 SPLIT_COLUMNS = ("group_id", "fold")
-NUMBERS: dict[str, Callable[[str], float]] = {
-    "age_years": lambda text: float(text) if text else float("nan"),
-    "width_px": int,
-    "height_px": int,
-}
-VOCABULARY = {
-    "diagnosis": CLASSES,
-    "sex": ("", *SEXES),
-    "site": ("", *SITES),
-}
 HEADER_LINES = 1
+
+
+def _words(*words: str) -> pandera.Column:
+    return pandera.Column(checks=pandera.Check.isin(words, error=f"be one of {list(words)}"))
+
+
+def _numbers(kind: type, *checks: pandera.Check) -> pandera.Column:
+    return pandera.Column(kind, list(checks), coerce=True, nullable=kind is float)
+
+
+def _pattern(pattern: str, rule: str) -> pandera.Column:
+    return pandera.Column(checks=pandera.Check.str_matches(pattern, error=rule))
+
+
+# The text of a check is what its rule says in a message, after "must". Columns that are not named
+# here hold any text.
+RULES = {
+    "image_id": pandera.Column(
+        checks=[
+            pandera.Check(lambda ids: ids != "", error="not be empty"),
+            pandera.Check(lambda ids: ~ids.duplicated(), error="be unique"),
+        ]
+    ),
+    "sex": _words("", *SEXES),
+    "age_years": _numbers(
+        float,
+        pandera.Check.in_range(0, AGE_LIMIT_YEARS, error=f"be from 0 to {AGE_LIMIT_YEARS:.0f}"),
+    ),
+    "site": _words("", *SITES),
+    "diagnosis": _words(*CLASSES),
+    "width_px": _numbers(int, pandera.Check.ge(1, error="be at least 1")),
+    "height_px": _numbers(int, pandera.Check.ge(1, error="be at least 1")),
+    "sha256": _pattern("^([0-9a-f]{64})?$", "be 64 hex digits or empty"),
+    "group_id": pandera.Column(checks=pandera.Check(lambda ids: ids != "", error="not be empty")),
+    "fold": _pattern("^(test|[0-9]+)$", "be test or a whole number"),
+}
 
 
 class ManifestError(ValueError):
@@ -77,10 +104,7 @@ def read(path: Path) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} must be a CSV table in UTF-8. Got: {error}.") from error
     _check_columns(frame, path)
-    for column, convert in NUMBERS.items():
-        frame[column] = _to_numbers(frame[column], convert, path)
-    _check_rows(frame, path)
-    return frame
+    return _check_rows(frame.replace({"age_years": {"": None}}), path)
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
@@ -90,7 +114,7 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         ManifestError: A column, a number or a word is not as agreed; nothing is written.
     """
     _check_columns(frame, path)
-    _check_rows(frame, path)
+    frame = _check_rows(frame, path)
     with atomic_write(path, "w") as file:
         frame.to_csv(file, index=False, lineterminator="\n")
 
@@ -103,37 +127,29 @@ def _check_columns(frame: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _to_numbers(texts: pd.Series, convert: Callable[[str], float], path: Path) -> list[float]:
-    numbers = []
-    for index, text in enumerate(texts):
-        try:
-            numbers.append(convert(text))
-        except ValueError:
-            raise ManifestError(
-                f"{path} row {index + 1 + HEADER_LINES}: {texts.name} must be a number. "
-                f"Got: {text!r}."
-            ) from None
-    return numbers
+def _check_rows(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Turn numbers into numbers; raise for the first rule that some row breaks, by column."""
+    frame = frame.reset_index(drop=True)
+    schema = pandera.DataFrameSchema({name: RULES[name] for name in frame if name in RULES})
+    try:
+        return schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        raise ManifestError(f"{path} {_describe(error.failure_cases, frame)}") from None
 
 
-def _check_rows(frame: pd.DataFrame, path: Path) -> None:
-    """Raise for the first rule that some row breaks, naming up to five of its values."""
-    _refuse(frame, "image_id", frame.image_id == "", "not be empty", path)
-    _refuse(frame, "image_id", frame.image_id.duplicated(), "be unique", path)
-    for column, words in VOCABULARY.items():
-        _refuse(frame, column, ~frame[column].isin(words), f"be one of {list(words)}", path)
-    known_age = frame.age_years[frame.age_years.notna()]
-    wrong_age = ~known_age.between(0, AGE_LIMIT_YEARS).reindex(frame.index, fill_value=True)
-    _refuse(frame, "age_years", wrong_age, f"be from 0 to {AGE_LIMIT_YEARS:.0f}", path)
-    for column in ("width_px", "height_px"):
-        _refuse(frame, column, frame[column] < 1, "be at least 1", path)
-
-
-def _refuse(frame: pd.DataFrame, column: str, wrong: pd.Series, rule: str, path: Path) -> None:
-    if not wrong.any():
-        return
-    row = int(wrong.to_numpy().argmax()) + 1 + HEADER_LINES
-    values = frame.loc[wrong, column].unique()
-    raise ManifestError(
-        f"{path} row {row}: {column} must {rule}. Got: {values[:5].tolist()} in {wrong.sum()} rows."
+def _describe(failures: pd.DataFrame, frame: pd.DataFrame) -> str:
+    """Say the first rule that is broken: its first row, and up to five of its values."""
+    # A column that could not be made numbers fails its other checks too.
+    failures = failures.assign(
+        is_number=~failures.check.str.startswith("coerce_dtype"),
+        place=failures.column.map(list(frame).index),
+    ).sort_values(["is_number", "place", "check_number"], kind="stable")
+    first = failures.iloc[0]
+    broken = failures[(failures.column == first.column) & (failures.check == first.check)]
+    rows = sorted(int(index) for index in broken["index"])
+    values: list[Any] = frame[first.column].iloc[rows].unique()[:5].tolist()
+    rule = first.check if first.is_number else "be a number"
+    return (
+        f"row {rows[0] + 1 + HEADER_LINES}: {first.column} must {rule}. "
+        f"Got: {values} in {len(rows)} rows."
     )

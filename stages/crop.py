@@ -1,10 +1,11 @@
-"""Stage `crop`: cut every image of the manifest to squares without its dark surround.
+"""Stage `crop`: bring every image of the manifest to squares without its surround.
 
 Usage: python -m stages.crop data/split/manifest.csv data/crop
 
 Writes a folder of PNG archives per size, ordered by source and image, and `boxes.csv`: what was
-kept of each image, in pixels of the original after EXIF orientation, and why. Crops of an earlier
-run are taken where original, settings and code are the same.
+kept of each image, in pixels of the original after EXIF orientation, and why; and what decoded it:
+`simplejpeg`, `pillow`, or `pillow_fallback` where a JPEG has a flaw that the fast decoder refuses.
+Crops of an earlier run are taken where original, settings and code are the same.
 """
 
 import argparse
@@ -20,8 +21,8 @@ from tqdm import tqdm
 from pipeline import manifest, params
 from pipeline.archives import COLUMNS, SUFFIX, EncodedShards, EncodedWriter
 from pipeline.command import run_stage
-from pipeline.images.crop import CENTRE, CropParams
-from pipeline.images.decode import DecodeParams, ImageError
+from pipeline.images.crop import NO_BORDER, CropParams
+from pipeline.images.decode import FALLBACK, DecodeParams, ImageError
 from pipeline.images.png import encode_png
 from pipeline.images.preprocess import cut_crops
 from pipeline.parallel import ParallelParams, map_in_order
@@ -33,7 +34,7 @@ from pipeline.storage import atomic_folder, atomic_write, sha256_of
 BOXES = "boxes.csv"
 BOX_COLUMNS = (
     *("image_id", "left_px", "top_px", "right_px", "bottom_px"),
-    *("reason", "width_px", "height_px"),
+    *("reason", "width_px", "height_px", "decoder"),
 )
 
 
@@ -92,10 +93,11 @@ def main(argv: list[str] | None = None) -> None:
         with atomic_write(folder / BOXES, "w") as file:
             csv.writer(file, lineterminator="\n").writerows([BOX_COLUMNS, *boxes])
     remember(args.target, made_by)
-    framed = sum(box[BOX_COLUMNS.index("reason")] != CENTRE for box in boxes)
+    framed = sum(box[BOX_COLUMNS.index("reason")] != NO_BORDER for box in boxes)
+    fallbacks = sum(box[BOX_COLUMNS.index("decoder")] == FALLBACK for box in boxes)
     print(
-        f"crop: {len(boxes)} images, {framed} with a dark surround, {len(todo)} cut now, "
-        f"in {args.target}"
+        f"crop: {len(boxes)} images, {framed} with a border, "
+        f"{fallbacks} that only Pillow could decode, {len(todo)} cut now, in {args.target}"
     )
 
 
@@ -136,7 +138,8 @@ def crop_image(job: Job) -> Result:
         return Result(job.image_id, {}, (), str(error))
     crops = {size_px: encode_png(pixels) for size_px, pixels in cropped.crops.items()}
     box = cropped.box
-    row = (job.image_id, *box.region, box.reason, cropped.width_px, cropped.height_px)
+    size = cropped.width_px, cropped.height_px
+    row = (job.image_id, *box.region, box.reason, *size, cropped.decoder)
     return Result(job.image_id, crops, row)
 
 

@@ -20,6 +20,7 @@ from pipeline.scoring.bootstrap import draw_counts, estimate, resampling_units
 from pipeline.scoring.ensemble import EnsembleParams
 from pipeline.scoring.metrics import ScoredCases, confusion, every_case_once, majority_accuracy
 from pipeline.scoring.predictions import labels_of, read_ensemble, read_members
+from pipeline.scoring.too_good import refuse_too_good
 from pipeline.storage import atomic_write, read_json, write_json
 
 
@@ -30,6 +31,7 @@ class EvaluateParams:
     bootstrap_repeats: int
     interval: float
     seed: int
+    too_good_auroc: float
 
     def __post_init__(self) -> None:
         if self.bootstrap_repeats < 1:
@@ -40,12 +42,15 @@ class EvaluateParams:
             raise ValueError(f"interval must be in (0, 1). Got: {self.interval}.")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0. Got: {self.seed}.")
+        if self.too_good_auroc <= 0.5:
+            raise ValueError(f"too_good_auroc must be above 0.5. Got: {self.too_good_auroc}.")
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("evaluate", EvaluateParams)
     ensemble = params.load("ensemble", EnsembleParams)
+    refuse_leaks(args, ensemble, settings.too_good_auroc)
     cases, models = read_models(args, ensemble)
     units = resampling_units(cases)
     counts = draw_counts(units, repeats=settings.bootstrap_repeats, seed=settings.seed)
@@ -75,6 +80,20 @@ def main(argv: list[str] | None = None) -> None:
     plots.plot_table(args.target / "recipe.png", tables.recipe_text(recipe), title)
     print(tables.headline_text(rows))
     print(f"evaluate: {len(cases)} test cases, {len(models)} models in {args.target}")
+
+
+def refuse_leaks(args: argparse.Namespace, ensemble: EnsembleParams, ceiling: float) -> None:
+    """Stop where a member on any fold, or the ensemble, is better than such data allow."""
+    table = manifest.read(args.table)
+    for fold in params.read_section("split.train_folds"):
+        predicted = read_members(args.predictions, ensemble.members, fold, table)
+        scores = {f"{name}-{fold}": found for name, found in predicted.scores.items()}
+        if fold == ensemble.fold:
+            path = args.ensemble / "predictions.csv"
+            scores["the ensemble"], _ = read_ensemble(path, predicted.cases)
+        labels = labels_of(predicted.cases)
+        for model, found in scores.items():
+            refuse_too_good(model, labels, found, predicted.is_test, ceiling)
 
 
 def read_models(

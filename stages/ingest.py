@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     paths = [path for _, path in matched.cases]
     made_by = digest_of_making(read_image, [decode, perceptual_hashes], asdict(settings))
     known = known_facts(args.target) if is_made_by(args.target, made_by) else {}
-    jobs = [Job(path, settings, known.get(path.stem)) for path in paths]
+    jobs = [Job(path, settings, known.get(path.name)) for path in paths]
     facts = read_images(jobs, args.source)
     ingested = finish(args.source, matched, facts, len(rows))
     if ingested.manifest.empty:
@@ -53,12 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     write(ingested, args.target)
     remember(args.target, made_by)
-    summary = ingested.summary
-    print(
-        f"ingest: {summary['rows_in']} rows of {args.source}, {summary['kept']} kept, "
-        f"{summary['quarantined']} quarantined, "
-        f"{summary['files_without_row']} files without a row, in {args.target}"
-    )
+    print(f"ingest: {args.source}, {describe(ingested.summary)}, in {args.target}")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -71,10 +67,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def known_facts(target: Path) -> dict[str, ImageFacts]:
-    """Read what an earlier run found out about the images that it kept, by file name."""
-    columns = ["image_id", "width_px", "height_px", "sha256", "perceptual_hash"]
+    """Read what an earlier run found out about the files that it kept, by their name."""
+    columns = ["path", "width_px", "height_px", "sha256", "perceptual_hash"]
     rows = manifest.read(target / MANIFEST)[columns].itertuples(index=False)
-    return {image_id: ImageFacts(*values, problem="") for image_id, *values in rows}
+    return {Path(path).name: ImageFacts(*values, problem="") for path, *values in rows}
 
 
 def read_images(jobs: Sequence[Job], source: str) -> dict[Path, ImageFacts]:
@@ -104,8 +100,22 @@ def read_image(job: Job) -> ImageFacts:
             perceptual_hash=perceptual_hashes(decoded.pixels),
             problem="",
         )
-    except (ImageError, OSError) as error:
+    except ImageError as error:
         return ImageFacts(0, 0, "", "", problem=str(error))
+    except OSError as error:
+        problem = f"{job.path} must be a readable file. Got: {error.strerror}."
+        return ImageFacts(0, 0, "", "", problem)
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """Say in one line where every row went."""
+    reasons = sorted(summary["reasons"].items(), key=lambda pair: (-pair[1], pair[0]))
+    listed = ", ".join(f"{count} {kind}" for kind, count in reasons)
+    return (
+        f"{summary['rows_in']} rows = {summary['kept']} kept + "
+        f"{summary['quarantined']} quarantined{f' ({listed})' if listed else ''}; "
+        f"{summary['files_without_row']} files without a row"
+    )
 
 
 def write(ingested: Ingested, target: Path) -> None:

@@ -1,17 +1,28 @@
 """Stage `split`: a test set and folds that no patient, lesion or duplicate crosses, with proof.
 
 Usage: python -m stages.split data/ingest data/split
+
+Reads the manifest of each source that params.yaml names, and writes two files:
+
+  manifest.csv  all cases by image_id, each with its group_id (the component: images that share a
+                patient, a lesion or a picture, directly or through others) and its fold, which is
+                test, or 0 to folds - 1
+  proof.json    what was checked in the finished table, and counts; its key "about" explains them
+
+Nothing is written, and the exit status is 1, where something crosses, or where metadata alone tells
+a class. What duplicates, folds and the alarm are follows section split of params.yaml.
 """
 
 import argparse
 from pathlib import Path
 
 from pipeline import manifest, params
-from pipeline.cases.duplicates import find_duplicates
+from pipeline.cases.duplicates import find_duplicates, list_pairs
+from pipeline.cases.metadata_leak import measure_leak
 from pipeline.cases.proof import prove
-from pipeline.cases.split import SplitParams, join_sources, split
+from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from pipeline.command import run_stage
-from pipeline.storage import write_json
+from pipeline.storage import atomic_write, write_json
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,10 +30,14 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("split", SplitParams)
     cases = join_sources([manifest.read(table) for table in source_tables(args.source)])
     duplicates = find_duplicates(cases, settings.near_duplicate_bits)
-    parted = split(cases, duplicates, settings)
-    proof = prove(parted, settings)
-    write_json(args.target / "proof.json", proof)
+    earlier = read_parts(settings)
+    parted = split(cases, duplicates, settings, earlier)
+    proof = prove(parted, settings, earlier)
     kept = parted[~parted.is_repeated].sort_values("image_id").drop(columns="is_repeated")
+    proof["metadata_alone"] = measure_leak(kept, settings)
+    write_json(args.target / "proof.json", proof)
+    with atomic_write(args.target / "duplicates.csv", "w") as file:
+        list_pairs(cases, duplicates).to_csv(file, index=False, lineterminator="\n")
     manifest.write(kept, args.target / "manifest.csv")
     print(
         f"split: {proof['cases']} cases in {proof['components']} components, "
@@ -44,7 +59,11 @@ def source_tables(folder: Path) -> list[Path]:
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="stages.split", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="stages.split",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("source", type=Path, help="folder with one folder per source of ingest")
     parser.add_argument("target", type=Path, help="folder to write")
     return parser.parse_args(argv)

@@ -29,7 +29,10 @@ MAY_IMPORT = {
     "deploy": {FLOOR_0, "deploy", "network", "images", "scoring"},
     "cad": {FLOOR_0, "cad", "images", "scoring", "deploy"},
     "stages": {FLOOR_0, "cases", "images", "scoring", "network", "deploy", "cad"},
-    "tools": {FLOOR_0, "tools", "stages", "cases", "images", "scoring", "network", "deploy", "cad"},
+    "tools": {
+        *(FLOOR_0, "tools", "stages"),
+        *("cases", "images", "scoring", "network", "deploy", "cad"),
+    },
 }
 CAD_TAKES_FROM_DEPLOY = {"pipeline.deploy.bundle"}
 BEHIND_THE_WALL = {"tensorflow", "keras", "efficientnet", "tf2onnx", "tf_keras", "jax"}

@@ -71,6 +71,8 @@ def test_bytes_are_the_same_on_every_run(tmp_path, frame):
         ("site", "leg", r"row 3: site must be one of .*Got: \['leg'\]"),
         ("age_years", 121.0, r"row 3: age_years must be from 0 to 120\. Got: \[121\.0\]"),
         ("width_px", 0, r"row 3: width_px must be at least 1\. Got: \[0\]"),
+        ("height_px", np.nan, r"row 3: height_px must be a number\. Got: \[nan\] in 1 rows\.$"),
+        ("sha256", "ab", r"row 3: sha256 must be 64 hex digits or empty\. Got: \['ab'\]"),
     ],
 )
 def test_a_wrong_value_is_refused_by_write_and_nothing_is_left(tmp_path, column, value, message):
@@ -95,8 +97,38 @@ def test_text_where_a_number_must_be_is_refused_with_its_row(tmp_path, frame):
     manifest.write(frame, path)
     path.write_text(path.read_text().replace("42.5", "forty"))
 
-    with pytest.raises(ManifestError, match=r"row 2: age_years must be a number\. Got: 'forty'\.$"):
+    with pytest.raises(
+        ManifestError, match=r"row 2: age_years must be a number\. Got: \['forty'\] in"
+    ):
         manifest.read(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("fold", "train", r"row 2: fold must be test or a whole number\. Got: \['train'\]"),
+        ("group_id", "", r"row 2: group_id must not be empty"),
+    ],
+)
+def test_a_wrong_value_of_the_split_is_refused(tmp_path, frame, column, value, message):
+    parted = frame.assign(group_id=frame.image_id, fold="0").assign(**{column: value})
+
+    with pytest.raises(ManifestError, match=message):
+        manifest.write(parted, tmp_path / "manifest.csv")
+
+
+def test_first_broken_rule_names_its_first_row_and_all_its_values(tmp_path):
+    """Row numbers are those of the file, whatever index the frame has."""
+    frame = make_manifest({}, {"site": "leg"}, {"sex": "f", "site": "arm"}).iloc[::-1]
+
+    with pytest.raises(
+        ManifestError, match=r"manifest\.csv row 2: sex must be one of .* Got: \['f'\] in 1 rows\.$"
+    ):
+        manifest.write(frame, tmp_path / "manifest.csv")
+    with pytest.raises(
+        ManifestError, match=r"row 2: site must be one of .* Got: \['arm', 'leg'\] in 2 rows\.$"
+    ):
+        manifest.write(frame.assign(sex=""), tmp_path / "manifest.csv")
 
 
 def test_missing_column_is_refused_listing_what_is_there(tmp_path, frame):

@@ -3,7 +3,7 @@
 A mapping is merged key by key, an empty mapping empties, `null` removes a key, and anything else
 replaces. A recipe may add keys below `sample`, `sources` and `member`, whose keys are names; any
 other key must exist, so that a slip of the pen is an error. A recipe that leaves `sources` empty
-takes them from the command line.
+takes them from the command line, each with the form that its tables show.
 """
 
 import copy
@@ -19,6 +19,7 @@ from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap
 
 from pipeline import storage
+from pipeline.cases.sources import recognise_form
 
 PARAMS = Path("params.yaml")
 STATE = Path(".resume/recipe.json")  # what was written last, to tell it from an edit
@@ -35,11 +36,12 @@ def apply_recipe(root: Path, name: str, folders: list[str], *, force: bool) -> N
     Args:
         root: The project's root.
         name: Stem of a file in `recipes/`.
-        folders: isic-cli folders, as given, for a recipe without sources of its own.
+        folders: Folders with images, as given, for a recipe without sources of its own.
         force: Overwrite a `params.yaml` that has edits.
 
     Raises:
         RecipeError: `params.yaml` has edits, the recipe is faulty, or folders are missing.
+        TableError: A folder has no form that can be read.
     """
     base = committed_params(root)
     merged = merge_text(base, read_recipe(root, name), f"recipes/{name}.yaml", folders, root)
@@ -117,15 +119,11 @@ def fill_sources(tree: dict[str, Any], folders: list[str], place: str, root: Pat
             raise RecipeError(f"{place} has sources of its own and takes no DATA. Got: {folders}.")
         raise RecipeError(f'{place} takes its images from DATA="folder …". Got: none.')
     for folder in folders:
-        if not (root / folder / "metadata.csv").is_file():
-            raise RecipeError(
-                f"{folder} must be a folder of isic-cli with metadata.csv and images. "
-                f"Got: no file {Path(folder) / 'metadata.csv'}."
-            )
+        form = recognise_form(root / folder)
         key = re.sub(r"[^A-Za-z0-9_-]+", "-", (root / folder).resolve().name)
         if key in tree["sources"]:
             raise RecipeError(f"the folders of DATA must differ in name. Got: {key!r} twice.")
-        tree["sources"][key] = {"form": "isic_cli", "path": os.path.normpath(folder)}
+        tree["sources"][key] = {"form": form, "path": os.path.normpath(folder)}
 
 
 def last_written(root: Path) -> str | None:

@@ -60,7 +60,9 @@ def main(argv: list[str] | None = None) -> None:
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools.repro", description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", help="stem of a file in recipes/; else params.yaml as it is")
-    parser.add_argument("--data", nargs="+", default=[], help="isic-cli folders, for recipe real")
+    parser.add_argument(
+        "--data", nargs="+", default=[], help="folders with images, for recipe real"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite edits of params.yaml")
     return parser.parse_args(argv)
 

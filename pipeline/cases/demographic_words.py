@@ -28,6 +28,18 @@ SITE_WORDS = {
     "head and neck": "head_neck",
     "trunk": "torso",
     "anogenital region": "oral_genital",
+    # HAM10000 (and trunk, above); hands and feet are where ISIC 2019 puts the same images
+    "abdomen": "torso",
+    "back": "torso",
+    "chest": "torso",
+    "ear": "head_neck",
+    "face": "head_neck",
+    "neck": "head_neck",
+    "scalp": "head_neck",
+    "hand": "upper_extremity",
+    "foot": "lower_extremity",
+    "acral": "palms_soles",
+    "genital": "oral_genital",
 }
 # Narrower words that tell a site which `anatom_site_1` cannot: `anatom_site_special` and
 # `anatom_site_3`. Not "acral NOS": ISIC 2019 calls those hands and feet of HAM10000 extremities.
@@ -37,7 +49,7 @@ NARROW_SITE_WORDS = {
     "sole of foot": "palms_soles",
     "oral or genital": "oral_genital",
 }
-NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
+AGE = re.compile(r"([+-]?[0-9]+(\.[0-9]*)?)\+?")
 
 
 def is_missing(word: str) -> bool:
@@ -69,12 +81,15 @@ def site_of(general: str, narrower: tuple[str, ...], broad: str) -> tuple[str, s
 def age_of(word: str) -> float:
     """Return the age in years, NaN where unknown.
 
+    `85+`, how archives write ages that could tell who someone is, is 85, as in isic-metadata.
+
     Raises:
         ValueError: The word is not a number from 0 to `AGE_LIMIT_YEARS`.
     """
     if is_missing(word):
         return math.nan
-    age = float(word) if NUMBER.fullmatch(word) else math.nan
+    number = AGE.fullmatch(word)
+    age = float(number[1]) if number else math.nan
     if not 0 <= age <= AGE_LIMIT_YEARS:
         raise ValueError(f"age must be a number from 0 to {AGE_LIMIT_YEARS:.0f}. Got: {word!r}.")
     return age

@@ -8,9 +8,10 @@ class definitions of the ISIC 2019 and 2020 challenges, and the vocabulary of
 https://github.com/ImageMarkup/isic-metadata.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
-from pipeline.classes import CLASSES
+from pipeline.classes import CLASS_NAMES, CLASSES
 
 FLAT_WORDS = {
     "melanoma": "MEL",
@@ -36,6 +37,18 @@ FLAT_WORDS = {
     "atypical spitz tumor": "UNK",
     "aimp": "UNK",  # atypical intraepithelial melanocytic proliferation
 }
+
+# HAM10000's `dx`. Its `akiec` is two classes: see `class_of_ham_word`.
+HAM_WORDS = {
+    "bcc": "BCC",
+    "bkl": "BKL",
+    "df": "DF",
+    "mel": "MEL",
+    "nv": "NV",
+    "vasc": "VASC",
+}
+AKIEC = "akiec"
+CLASSES_OF_AKIEC = ("AK", "SCC")
 
 EPIDERMAL = "benign epidermal proliferations"
 FLAT_PIGMENT = "flat melanotic pigmentations*"
@@ -117,6 +130,53 @@ def class_of_levels(levels: Sequence[str]) -> str:
     )
 
 
+def class_of_ham_word(word: str, truth: Sequence[str]) -> str:
+    """Return the class of HAM10000's `dx`.
+
+    Args:
+        word: For example `nv`; upper and lower case are the same.
+        truth: Classes that ISIC 2019's ground truth marks for the same image, empty where that is
+            not at hand. Read for `akiec` alone, which does not say whether it is AK or SCC.
+
+    Raises:
+        UnknownDiagnosisError: The word is not known, or cannot be told apart.
+    """
+    word = word.casefold()
+    if word in HAM_WORDS:
+        return HAM_WORDS[word]
+    if word != AKIEC:
+        known = sorted([*HAM_WORDS, AKIEC])
+        raise UnknownDiagnosisError(f"dx must be one of {known}. Got: {word!r}.")
+    if len(truth) == 1 and truth[0] in CLASSES_OF_AKIEC:
+        return truth[0]
+    raise UnknownDiagnosisError(
+        f"dx {AKIEC!r} is {' or '.join(CLASSES_OF_AKIEC)}: ISIC_2019_Training_GroundTruth.csv "
+        f"beside the table must say which. Got: {list(truth)}."
+    )
+
+
+def class_of_folders(names: Sequence[str]) -> str:
+    """Return the class that the folders above an image name.
+
+    Args:
+        names: From the outermost; those that name no class are passed over.
+
+    Raises:
+        UnknownDiagnosisError: No folder names a class, or two name different ones.
+    """
+    labels = {FOLDER_NAMES[_plain(name)] for name in names if is_folder_of_class(name)}
+    if len(labels) != 1:
+        raise UnknownDiagnosisError(
+            f"folders must name one class. Got: {sorted(labels)} from {'/'.join(names)!r}."
+        )
+    return labels.pop()
+
+
+def is_folder_of_class(name: str) -> bool:
+    """Say whether a folder's name names a class."""
+    return _plain(name) in FOLDER_NAMES
+
+
 def class_of_one_hot(values: Mapping[str, str]) -> str:
     """Return the class whose column of ISIC 2019's ground truth holds the 1.
 
@@ -143,6 +203,18 @@ def marked_classes(values: Mapping[str, str]) -> list[str]:
 def join_levels(levels: Sequence[str]) -> str:
     """Write the levels as the archive does, `Benign:Benign melanocytic proliferations:Nevus`."""
     return ":".join(levels).rstrip(":")
+
+
+def _plain(name: str) -> str:
+    """Write a folder's name as it is looked up: words apart by one blank."""
+    return " ".join(re.split(r"[\s_-]+", name.casefold()))
+
+
+FOLDER_NAMES = {
+    _plain(word): label
+    for words in (FLAT_WORDS, HAM_WORDS, {text: name for name, text in CLASS_NAMES.items()})
+    for word, label in [*words.items(), *((label, label) for label in CLASSES)]
+}
 
 
 def _fits(word: str, pattern: str) -> bool:

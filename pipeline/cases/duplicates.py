@@ -2,21 +2,15 @@
 
 A perceptual hash is 256 bits in each of the eight orientations of the image (see
 `pipeline.images.hashing`). Two images are near duplicates where the first hash of one differs from
-any of the other's eight in at most some bits. All pairs are compared, in blocks: 6,000 images take
-0.4 s on one core, 58,000 a minute or so.
+any of the other's eight in at most some bits: `pipeline.cases.near_search` finds all such pairs.
 """
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-ORIENTATIONS = 8
-HASH_BITS = 256
+from pipeline.cases.near_search import HASH_BITS, HASH_WORDS, ORIENTATIONS, near_pairs
+
 HASH_DIGITS = HASH_BITS // 4
-HASH_WORDS = HASH_BITS // 64
-# Images per block: the block of differences then stays in a core's cache.
-BLOCK_ROWS = 256
-BLOCK_COLUMNS = 512
 
 
 class HashError(ValueError):
@@ -32,7 +26,9 @@ def find_duplicates(frame: pd.DataFrame, near_duplicate_bits: int) -> np.ndarray
 
     Returns:
         `(pairs, 2)` int64 positions of rows, the smaller first, each pair once, sorted. Of rows
-        with equal bytes, each is paired with the first alone.
+        with equal bytes, each is paired with the first alone, and of rows with equal hashes with
+        the first by id: what is linked is the same, and a thousand black images are no million
+        pairs.
 
     Raises:
         HashError: A hash is malformed.
@@ -58,11 +54,13 @@ def find_equal(texts: pd.Series) -> np.ndarray:
 
 def find_near(image_ids: pd.Series, texts: pd.Series, bits: int) -> np.ndarray:
     """Pair rows whose hashes differ in at most `bits`; `(pairs, 2)` int64 positions."""
-    # By id, because of a pair only one image is turned: the result must not depend on row order.
     order = np.argsort(image_ids.to_numpy(), kind="stable")
     order = order[(texts != "").to_numpy()[order]]
+    ordered = texts.iloc[order]
+    equal = order[find_equal(ordered)]
+    order = order[~ordered.duplicated().to_numpy()]
     hashes = parse_hashes(image_ids.iloc[order], texts.iloc[order])
-    return order[near_pairs(hashes, bits)]
+    return np.concatenate([equal, order[near_pairs(hashes, bits)]])
 
 
 def parse_hashes(image_ids: pd.Series, texts: pd.Series) -> np.ndarray:
@@ -86,38 +84,28 @@ def parse_hashes(image_ids: pd.Series, texts: pd.Series) -> np.ndarray:
     return hashes
 
 
-def near_pairs(hashes: np.ndarray, bits: int) -> np.ndarray:
-    """Compare all images with all later ones.
+def list_pairs(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
+    """Name the images of each pair, for people to look at.
 
     Args:
-        hashes: `(rows, 8, 4)` uint64, the hash of the image as it stands first.
-        bits: Largest number of differing bits.
+        frame: Columns image_id, source, sha256, diagnosis.
+        pairs: As from `find_duplicates`.
 
     Returns:
-        `(pairs, 2)` int64 rows, the smaller first, each pair once.
+        `image_id_1, image_id_2, source_1, source_2, kind` (`equal_bytes` or `near`) and
+        `same_diagnosis`, sorted by the ids. One image that two sources hold is no pair.
     """
-    count = len(hashes)
-    # Words first, so that each word of many hashes lies together: (words, rows [* 8]).
-    upright = np.ascontiguousarray(hashes[:, 0].T)
-    turned = np.ascontiguousarray(hashes.reshape(-1, HASH_WORDS).T)
-    pairs = [np.empty((0, 2), np.int64)]
-    for top in tqdm(range(0, count, BLOCK_ROWS), desc="near duplicates", delay=2):
-        for left in range(top, count, BLOCK_COLUMNS):
-            rows = slice(top, top + BLOCK_ROWS)
-            columns = slice(left * ORIENTATIONS, (left + BLOCK_COLUMNS) * ORIENTATIONS)
-            found = _near_in_block(upright[:, rows], turned[:, columns], bits)
-            found += top, left * ORIENTATIONS
-            found[:, 1] //= ORIENTATIONS
-            pairs.append(found[found[:, 0] < found[:, 1]])
-    return np.unique(np.concatenate(pairs), axis=0)
-
-
-def _near_in_block(upright: np.ndarray, turned: np.ndarray, bits: int) -> np.ndarray:
-    """Return (row, column) of near hashes: words `(4, rows)` against `(4, columns)` uint64."""
-    half = np.zeros((upright.shape[1], turned.shape[1]), np.uint8)
-    # Half of the words rule out nearly all; 128 differing bits still fit into uint8.
-    for word in range(HASH_WORDS // 2):
-        half += np.bitwise_count(upright[word][:, None] ^ turned[word])
-    found = np.argwhere(half <= bits)
-    differences = np.bitwise_count(upright[:, found[:, 0]] ^ turned[:, found[:, 1]])
-    return found[differences.sum(axis=0, dtype=np.int64) <= bits]
+    sides = [frame.iloc[pairs[:, side]].reset_index(drop=True) for side in (0, 1)]
+    table = pd.DataFrame(
+        {
+            f"{column}_{side}": rows[column]
+            for column in ("image_id", "source")
+            for side, rows in enumerate(sides, start=1)
+        }
+    )
+    first, second = sides
+    is_equal = (first.sha256 == second.sha256) & (first.sha256 != "")
+    table["kind"] = np.where(is_equal, "equal_bytes", "near")
+    table["same_diagnosis"] = first.diagnosis == second.diagnosis
+    table = table[table.image_id_1 != table.image_id_2]
+    return table.sort_values(["image_id_1", "image_id_2"], ignore_index=True)

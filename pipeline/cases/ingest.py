@@ -69,18 +69,24 @@ def match(rows: Sequence[Row], files: Mapping[str, Sequence[Path]], folder: Path
     """
     cases, refused = [], []
     for row in rows:
-        paths = [folder / path for path in files.get(row.image_id, ())]
+        found = files.get(row.image_id, ()) if row.path is None else [row.path]
+        paths = [folder / path for path in found]
         problem = row.problem or _problem_of_files(row, paths)
         if problem:
             path = str(paths[0]) if paths else ""
             refused.append(Refused(row.image_id, path, row.line, problem))
         else:
             cases.append((row, paths[0]))
-    named = {row.image_id for row in rows}
+    ids = {row.image_id for row in rows if row.path is None}
+    claimed = {row.path for row in rows}
     no_row = Problem("no row", "file must have a row in the table.")
     for image_id, found in files.items():
-        if image_id not in named:
-            refused += [Refused(image_id, str(folder / path), None, no_row) for path in found]
+        if image_id not in ids:
+            refused += [
+                Refused(image_id, str(folder / path), None, no_row)
+                for path in found
+                if path not in claimed
+            ]
     return Matched(cases, refused)
 
 

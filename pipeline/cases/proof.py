@@ -13,6 +13,33 @@ from pipeline.cases.duplicates import find_duplicates
 from pipeline.cases.split import SplitParams
 from pipeline.classes import CLASSES
 
+# What each key of the proof says, for whoever opens the file.
+ABOUT = {
+    "about": "What each key says.",
+    "cases": "Images that were parted; an image of several sources counts once.",
+    "classes_absent": "By part, classes that are among the cases but not in the part. Empty unless "
+    "a class has fewer components than there are parts.",
+    "components": "Groups of images that share a patient, a lesion or a picture, directly or "
+    "through others. Each is in one part whole.",
+    "crossings": "How many patients, lesions, images, duplicate pairs and components are in "
+    "several parts, looked up in the finished table. All are 0, or stage split has failed.",
+    "duplicate_pairs": "Pairs of images that show one picture: equal files, or near hashes; and "
+    "how many of them differ in diagnosis.",
+    "folds": "By part: cases, components, cases by class, and cases by how many images their "
+    "patient has.",
+    "kept": "Cases of the earlier manifest of split.keep that are here, and how many of them left "
+    "their part, because new links join parts.",
+    "largest_component": "Its images.",
+    "metadata_alone": "AUROC, each class against the rest, of a forest that sees columns of the "
+    "table and no picture, by source and part; null where a class or the rest has fewer cases than "
+    "least_cases. A figure at the ceiling fails stage split; a lower one is what a network could "
+    "gain from columns that say nothing of the lesion.",
+    "repeated_rows_dropped": "Rows of an image that another source has already.",
+    "test_share": "Of the cases: wanted, and reached with whole components.",
+}
+PATIENT_BANDS = {"unknown": 0, "1": 1, "2 to 3": 2, "4 to 7": 4, "8 to 15": 8, "16 to 31": 16}
+PATIENT_BANDS |= {"32 to 63": 32, "64 or more": 64}
+
 IDENTIFIERS = {
     "patient": "patient_id",
     "lesion": "lesion_id",
@@ -25,12 +52,13 @@ class LeakError(ValueError):
     """Something that must be in one part is in several; the message names it."""
 
 
-def prove(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
+def prove(frame: pd.DataFrame, params: SplitParams, earlier: pd.Series) -> dict[str, Any]:
     """Check that no patient, lesion, duplicate or component is in two folds, and count.
 
     Args:
         frame: With `group_id`, `fold` and `is_repeated`, as from `split`.
         params: For the distance of near duplicates, and what was asked for.
+        earlier: Parts that were to be kept, as from `read_parts`.
 
     Returns:
         What stage `split` writes as its proof.
@@ -50,9 +78,11 @@ def prove(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
             )
     repeated = frame.is_repeated.to_numpy()
     return {
+        "about": ABOUT,
         "crossings": {name: len(found) for name, found in crossings.items()},
         "duplicate_pairs": count_pairs(frame, pairs),
         "repeated_rows_dropped": int(repeated.sum()),
+        "kept": count_kept(frame[~repeated], earlier),
         **count_parts(frame[~repeated], params),
     }
 
@@ -81,6 +111,21 @@ def count_pairs(frame: pd.DataFrame, pairs: np.ndarray) -> dict[str, int]:
     }
 
 
+def count_kept(frame: pd.DataFrame, earlier: pd.Series) -> dict[str, int]:
+    """Count the cases that had a part before, and those that have another."""
+    before = frame.image_id.map(earlier)
+    had = before.notna()
+    return {"cases": int(had.sum()), "moved": int((before[had] != frame.fold[had]).sum())}
+
+
+def count_patient_bands(frame: pd.DataFrame) -> pd.DataFrame:
+    """Count each part's cases by how many images their patient has, `(parts, bands)`."""
+    known = frame.patient_id != ""
+    sizes = frame.patient_id.map(frame.patient_id[known].value_counts()).fillna(0)
+    bands = pd.cut(sizes, [*PATIENT_BANDS.values(), np.inf], right=False, labels=[*PATIENT_BANDS])
+    return pd.crosstab(frame.fold, bands, dropna=False)
+
+
 def count_parts(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
     """Count cases, components and classes by part.
 
@@ -90,13 +135,14 @@ def count_parts(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
     expected = {"test", *map(str, range(params.folds))}
     if set(frame.fold) != expected:
         raise LeakError(f"folds must be {sorted(expected)}. Got: {sorted(set(frame.fold))}.")
-    parts = {}
+    bands, parts = count_patient_bands(frame), {}
     for fold, rows in frame.groupby("fold"):
         classes = rows.diagnosis.value_counts()
         parts[fold] = {
             "cases": len(rows),
             "components": int(rows.group_id.nunique()),
             "classes": {name: int(classes.get(name, 0)) for name in CLASSES},
+            "images_of_patient": {name: int(count) for name, count in bands.loc[fold].items()},
         }
     there = set(frame.diagnosis)
     return {

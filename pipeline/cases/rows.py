@@ -1,8 +1,10 @@
 """One row of an archive's table, in the words of the manifest, with what is wrong with it."""
 
 import math
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.cases.demographic_words import age_of, is_missing, sex_of
 from pipeline.cases.diagnosis import UnknownDiagnosisError
@@ -23,12 +25,15 @@ class Row:
 
     Attributes:
         line: Line of the table.
+        path: Of the file, relative to the raw folder, where the form names it; `None` where the
+            image id does.
         problem: Why the row cannot be used, or `None`.
         unknown_words: (column, word) of each word for sex or site that is not known.
     """
 
     line: int
     image_id: str
+    path: Path | None
     patient_id: str
     lesion_id: str
     sex: str
@@ -46,12 +51,14 @@ class Words:
     """What a form's reader takes from a record before it becomes a `Row`.
 
     Attributes:
+        path: As in `Row`.
         site: The site and the word that was not known, as from `site_of`.
         classify: Gives the class or raises `UnknownDiagnosisError`.
         problem: A problem that only this form has, or `None`.
     """
 
     image_id: str
+    path: Path | None
     patient_id: str
     lesion_id: str
     sex: str
@@ -79,7 +86,9 @@ def make_row(record: Record, words: Words) -> Row:
     site, unknown_site = words.site
     return Row(
         line=record.line,
-        image_id=words.image_id,
+        # The same letters, however they are composed: macOS parts an é in file names in two.
+        image_id=unicodedata.normalize("NFC", words.image_id),
+        path=words.path,
         patient_id=_identifier(words.patient_id),
         lesion_id=_identifier(words.lesion_id),
         sex=sex,
@@ -102,6 +111,9 @@ def _problem_of_record(record: Record, words: Words) -> Problem | None:
         return Problem("damaged row", record.problem)
     if not words.image_id:
         return Problem("no image id", "image id must not be empty.")
+    if any(letter in "/\\" or unicodedata.category(letter) == "Cc" for letter in words.image_id):
+        text = "image id must be a file's name, without slashes and control characters."
+        return Problem("wrong image id", f"{text} Got: {words.image_id!r}.")
     return None
 
 

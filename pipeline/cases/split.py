@@ -1,27 +1,31 @@
 """Part the cases into a test set and folds such that no patient, lesion or duplicate crosses.
 
 Images that share a patient, a lesion or a picture, directly or through others, are one component;
-a component is never parted. Missing identifiers link nothing. Components are dealt out largest and
-rarest first, each to the part that is furthest below its share of every class, after each part has
-got one of every class as far as there are enough. The result does not depend on the order of rows,
-and the test set does not depend on the number of folds.
+a component is never parted. Missing identifiers link nothing. Parts are alike in classes and in how
+many images their patients have (see `pipeline.cases.deal`). The result does not depend on the order
+of rows, and the test set does not depend on the number of folds. Another row may move any component
+to another part: where that must not be, the parts of an earlier manifest are kept.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.cases.duplicates import HASH_BITS, find_equal
+from pipeline.cases.deal import FREE, Components, deal
+from pipeline.cases.duplicates import find_equal
+from pipeline.cases.near_search import HASH_BITS
 from pipeline.classes import CLASSES
+from pipeline.storage import sha256_of
 
 TEST = "test"
-# Of the total beside each class: enough to decide where the classes do not, so that sizes agree.
-TOTAL_WEIGHT = 0.01
 LINKS = ("image_id", "patient_id", "lesion_id")
+# Bands of images per patient: 1, 2 to 3, 4 to 7, and so on; the last holds all larger ones.
+BANDS = 8
 
 
 class SplitError(ValueError):
@@ -37,6 +41,10 @@ class SplitParams:
     folds: int
     train_folds: tuple[int, ...]
     near_duplicate_bits: int
+    keep: str
+    keep_sha256: str
+    too_good_auroc: float
+    too_good_cases: int
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
@@ -50,6 +58,10 @@ class SplitParams:
             )
         if len(set(self.train_folds)) != len(self.train_folds):
             raise ValueError(f"train_folds must differ. Got: {list(self.train_folds)}.")
+        if self.too_good_auroc <= 0.5:
+            raise ValueError(f"too_good_auroc must be above 0.5. Got: {self.too_good_auroc}.")
+        if self.too_good_cases < 1:
+            raise ValueError(f"too_good_cases must be at least 1. Got: {self.too_good_cases}.")
         if not 0 <= self.near_duplicate_bits <= HASH_BITS // 4:
             # Unrelated hashes differ in about half of their bits.
             raise ValueError(
@@ -81,13 +93,16 @@ def join_sources(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frame.assign(is_repeated=frame.image_id.duplicated())
 
 
-def split(frame: pd.DataFrame, duplicates: np.ndarray, params: SplitParams) -> pd.DataFrame:
+def split(
+    frame: pd.DataFrame, duplicates: np.ndarray, params: SplitParams, earlier: pd.Series
+) -> pd.DataFrame:
     """Give every row its `group_id` and `fold`.
 
     Args:
         frame: As from `join_sources`. Repeated rows link, but do not count.
         duplicates: `(pairs, 2)` positions of rows that show one picture.
         params: Shares and seed.
+        earlier: `fold` by `image_id` of cases whose part is kept, as from `read_parts`.
 
     Returns:
         `frame` with two more columns; `fold` is text, `test` or 0 to folds - 1.
@@ -96,23 +111,77 @@ def split(frame: pd.DataFrame, duplicates: np.ndarray, params: SplitParams) -> p
         SplitError: There are too few components for every part to get one.
     """
     groups = name_components(frame, duplicates)
-    counted = ~frame.is_repeated.to_numpy()
-    counts = pd.crosstab(groups[counted], frame.diagnosis[counted].to_numpy())
-    counts = counts.reindex(columns=list(CLASSES), fill_value=0).sort_index()
-    if len(counts) <= params.folds:
+    names, components = count_components(frame, groups)
+    if len(names) <= params.folds:
         raise SplitError(
             f"cases must form at least {params.folds + 1} components, one for the test set and "
-            f"each fold. Got: {len(counts)} from {len(frame)} rows."
+            f"each fold. Got: {len(names)} from {len(frame)} rows."
         )
+    kept = keep_parts(frame.image_id, groups, earlier).reindex(names)
     rng = np.random.default_rng(params.seed)
-    table = counts.to_numpy()
     shares = [params.test_share, 1 - params.test_share]
-    is_test = deal(table, shares, [1, params.folds], rng) == 0
-    fold = np.full(len(table), TEST, dtype=object)
+    bound = np.where(kept.isna(), FREE, kept != TEST)
+    is_test = deal(components, shares, [1, params.folds], bound, rng) == 0
+    fold = np.full(len(names), TEST, dtype=object)
     shares, least = [1 / params.folds] * params.folds, [1] * params.folds
-    fold[~is_test] = deal(table[~is_test], shares, least, rng).astype(str)
-    fold_of_group = dict(zip(counts.index, fold, strict=True))
+    bound = kept[~is_test].fillna(str(FREE)).astype(int).to_numpy()
+    fold[~is_test] = deal(components.pick(~is_test), shares, least, bound, rng).astype(str)
+    fold_of_group = dict(zip(names, fold, strict=True))
     return frame.assign(group_id=groups, fold=[fold_of_group[group] for group in groups])
+
+
+def read_parts(params: SplitParams) -> pd.Series:
+    """Read `fold` by `image_id` from the earlier manifest whose parts are kept; empty without one.
+
+    Raises:
+        SplitError: The file is another than the one that was meant, or has other folds.
+    """
+    if not params.keep:
+        return pd.Series([], index=pd.Index([], dtype=str), dtype=str)
+    path = Path(params.keep)
+    if not path.is_file() or (digest := sha256_of(path)) != params.keep_sha256:
+        found = f"a file of {digest}" if path.is_file() else "no file"
+        raise SplitError(f"{path} must be there with keep_sha256. Got: {found}.")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    known = {TEST, *map(str, range(params.folds))}
+    if not {"image_id", "fold"} <= set(table.columns) or not known >= set(table.fold):
+        raise SplitError(
+            f"{path} must be a manifest of stage split with folds {sorted(known)}. "
+            f"Got: columns {list(table.columns)}, folds "
+            f"{sorted(set(table.get('fold', [])))[: params.folds + 5]}."
+        )
+    return table.set_index("image_id").fold
+
+
+def keep_parts(image_ids: pd.Series, groups: np.ndarray, earlier: pd.Series) -> pd.Series:
+    """Return the part that a component keeps, by `group_id`; only of those that had one.
+
+    Where new links join parts, the one with most of the component's cases is kept, but a case that
+    was trained on is never moved into the test set: it is the test case that goes to a fold.
+    """
+    parts = image_ids.map(earlier).to_numpy()
+    had = pd.notna(parts)
+    counts = pd.crosstab(groups[had], parts[had]) if had.any() else pd.DataFrame()
+    if TEST in counts and len(counts.columns) > 1:
+        in_folds = counts.drop(columns=TEST).sum(axis=1) > 0
+        counts.loc[in_folds, TEST] = 0
+    return counts.idxmax(axis=1) if len(counts) else pd.Series([], dtype=str)
+
+
+def count_components(frame: pd.DataFrame, groups: np.ndarray) -> tuple[np.ndarray, Components]:
+    """Count each component's images by class and by band of images per patient, by `group_id`.
+
+    An image of an unknown patient stands in the band of its component's size.
+    """
+    counted = ~frame.is_repeated.to_numpy()
+    groups, patients = groups[counted], frame.patient_id.to_numpy()[counted]
+    units = pd.Series(np.where(patients == "", "component " + groups, "patient " + patients))
+    sizes = units.groupby(units).transform("size").to_numpy()
+    bands = np.minimum(np.log2(sizes).astype(int), BANDS - 1)
+    classes = pd.crosstab(groups, frame.diagnosis.to_numpy()[counted])
+    classes = classes.reindex(columns=list(CLASSES), fill_value=0).sort_index()
+    banded = pd.crosstab(groups, bands).reindex(classes.index)
+    return classes.index.to_numpy(), Components(classes.to_numpy(), banded.to_numpy())
 
 
 def name_components(frame: pd.DataFrame, duplicates: np.ndarray) -> np.ndarray:
@@ -122,79 +191,3 @@ def name_components(frame: pd.DataFrame, duplicates: np.ndarray) -> np.ndarray:
     graph = coo_array((np.ones(len(rows), np.int8), (rows, others)), shape=(len(frame),) * 2)
     _, labels = connected_components(graph, directed=False)
     return frame.image_id.groupby(labels).transform("min").to_numpy(object)
-
-
-def deal(
-    counts: np.ndarray, shares: Sequence[float], least: Sequence[int], rng: np.random.Generator
-) -> np.ndarray:
-    """Deal components to parts, each class and the total close to the parts' shares.
-
-    Args:
-        counts: Images by component and class, `(components, classes)`.
-        shares: Of each part; they sum to one.
-        least: Components that each part gets in any case; in all, not more than there are.
-        rng: Decides between components that are alike.
-
-    Returns:
-        Part of each component, `(components,)` int64.
-    """
-    table = np.column_stack([counts, counts.sum(axis=1)])
-    table = table[:, table.sum(axis=0) > 0]
-    table = table / table.sum(axis=0)  # each component's share of each class and of the total
-    # Rare classes weigh most, as their images are few; ties are in random order.
-    order = rng.permutation(len(table))
-    order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
-    hand = _Hand(table, order, np.asarray(shares)[:, None], np.asarray(least))
-    holders = (table > 0).sum(axis=0)
-    for column in np.argsort(holders, kind="stable"):
-        if holders[column] >= len(shares):
-            hand.deal_one_each(column)
-    hand.deal_rest()
-    return hand.parts
-
-
-class _Hand:
-    """Components on their way to the parts."""
-
-    def __init__(
-        self, table: np.ndarray, order: np.ndarray, wanted: np.ndarray, least: np.ndarray
-    ) -> None:
-        self.table = table  # (components, columns)
-        self.order = order  # (components,)
-        self.wanted = wanted  # (parts, 1)
-        self.missing = least.copy()  # (parts,) components that a part must still get
-        self.filled = np.zeros((len(wanted), table.shape[1]))  # (parts, columns)
-        self.parts = np.full(len(table), -1)  # (components,)
-        self.left = len(table)
-
-    def deal_one_each(self, column: int) -> None:
-        """Give each part without the class of `column` the component that fits it best."""
-        for part in np.argsort(self.wanted[:, 0], kind="stable"):
-            free = self.order[(self.parts[self.order] < 0) & (self.table[self.order, column] > 0)]
-            if self.filled[part, column] > 0 or not len(free) or not self.may_take()[part]:
-                continue
-            cost = _cost(self.table[free], self.filled[part], self.wanted[part])
-            self.give(free[np.argmin(cost)], part)
-
-    def deal_rest(self) -> None:
-        """Give each free component to the part that it fits best."""
-        for row in self.order[self.parts[self.order] < 0]:
-            cost = _cost(self.table[row], self.filled, self.wanted)
-            self.give(row, int(np.argmin(np.where(self.may_take(), cost, np.inf))))
-
-    def may_take(self) -> np.ndarray:
-        """Say of each part whether the others can still get their least after it takes one."""
-        others = self.missing.sum() - self.missing
-        return others + np.maximum(self.missing - 1, 0) <= self.left - 1
-
-    def give(self, row: int, part: int) -> None:
-        self.parts[row] = part
-        self.filled[part] += self.table[row]
-        self.missing[part] = max(self.missing[part] - 1, 0)
-        self.left -= 1
-
-
-def _cost(added: np.ndarray, filled: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Squared distance to the wanted share after adding, less that before, over all columns."""
-    change = (filled + added - wanted) ** 2 - (filled - wanted) ** 2
-    return change[..., :-1].sum(axis=-1) + TOTAL_WEIGHT * change[..., -1]

@@ -1,14 +1,20 @@
 """Read an archive's CSV table with the line number of every row.
 
-Accepted: UTF-8 with or without a byte order mark, LF or CRLF, quoted fields with line breaks, blank
-lines. A row whose number of fields differs from the header's is kept as a record with a problem, so
-that one damaged row does not stop the others.
+Accepted: commas (tabs in a file named `.tab` or `.tsv`), UTF-8 with or without a byte order mark,
+LF or CRLF, quoted fields with line breaks, blank lines. Another encoding or separator is refused,
+not guessed: a wrong guess changes words in silence. A row whose number of fields differs from the
+header's is kept as a record with a problem, so that one damaged row does not stop the others.
 """
 
 import csv
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+TAB_SUFFIXES = (".tab", ".tsv")
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class TableError(ValueError):
@@ -47,6 +53,19 @@ class Table:
                 f"{self.path}: {word} {missing} must be there. Got: {list(self.columns)}."
             )
 
+    def refuse_misspelt(self, known: Sequence[str]) -> None:
+        """Raise `TableError` for a column like one of `known` but for case, blanks and hyphens.
+
+        A column that need not be there would else be passed over without a word.
+        """
+        plain = {column: re.sub(r"[\s-]+", "_", column.casefold()) for column in self.columns}
+        wrong = {column: word for column, word in plain.items() if word != column and word in known}
+        if wrong:
+            raise TableError(
+                f"{self.path}: columns must be written {sorted(wrong.values())}. "
+                f"Got: {list(wrong)}."
+            )
+
     def require_one_of(self, columns: Sequence[str]) -> str:
         """Return the first of `columns` that is there, or raise `TableError`."""
         for column in columns:
@@ -67,36 +86,71 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
 
     Raises:
         TableError: The file is absent, empty, not UTF-8, not CSV, names a column twice, or lacks a
-            required one.
+            required one; the message names the file, and the line where there is one.
     """
+    separator = "\t" if path.suffix in TAB_SUFFIXES else ","
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            table = _parse(path, csv.reader(file, strict=True))
+            table = _parse(path, csv.reader(file, strict=True, delimiter=separator), separator)
     except FileNotFoundError:
         raise TableError(f"{path} must exist.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} must be a CSV table in UTF-8. Got: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise TableError(f"{_describe_encoding(path)} Save the table as UTF-8.") from error
     table.require(required)
     return table
 
 
-def _parse(path: Path, reader: "csv._reader") -> Table:
-    columns = tuple(field.strip() for field in next(reader, []))
+def _describe_encoding(path: Path) -> str:
+    """Say where a file stops being UTF-8; the decoder itself counts from its last block."""
+    with open(path, "rb") as file:
+        if file.read(2) in UTF_16_MARKS:
+            return f"{path} must be UTF-8. Got: UTF-16."
+        file.seek(0)
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                byte = f"byte 0x{line[error.start]:02x} at place {error.start + 1}"
+                return f"{path} line {number} must be UTF-8. Got: {byte}."
+    return f"{path} must be UTF-8."
+
+
+def _parse(path: Path, reader: "csv._reader", separator: str) -> Table:
+    try:
+        columns = tuple(field.strip() for field in next(reader, []))
+        _check_header(path, columns, separator)
+        records = []
+        start = reader.line_num + 1
+        for fields in reader:
+            if fields:
+                # Millions of rows hold few words: equal ones share their memory.
+                words = [sys.intern(field.strip()) for field in fields]
+                records.append(_record(columns, words, start))
+            # `line_num` is the last line of a row; quoted fields may hold line breaks.
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise TableError(
+            f"{path} line {reader.line_num} must be a row of a CSV table. Got: {error}."
+        ) from error
+    return Table(path, columns, tuple(records))
+
+
+def _check_header(path: Path, columns: tuple[str, ...], separator: str) -> None:
     if not any(columns):
         raise TableError(
             f"{path} must start with a row of column names. Got: an empty line or file."
         )
-    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if "\0" in columns[0]:
+        raise TableError(f"{path} must be UTF-8. Got: zero bytes, as in UTF-16.")
+    others = [mark for mark in ",;\t|" if mark != separator and mark in columns[0]]
+    if len(columns) == 1 and others:
+        raise TableError(
+            f"{path} must have columns separated by {separator!r}. Got: {others[0]!r} in line 1."
+        )
+    # Spreadsheets leave empty columns at the right: those without a name hold nothing.
+    repeated = sorted({name for name in columns if name and columns.count(name) > 1})
     if repeated:
         raise TableError(f"{path} must name each column once. Got: {repeated} more than once.")
-    records = []
-    start = reader.line_num + 1
-    for fields in reader:
-        if fields:
-            records.append(_record(columns, [field.strip() for field in fields], start))
-        # `line_num` is the last line of a row; quoted fields may hold line breaks.
-        start = reader.line_num + 1
-    return Table(path, columns, tuple(records))
 
 
 def _record(columns: tuple[str, ...], fields: list[str], line: int) -> Record:

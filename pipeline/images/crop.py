@@ -1,8 +1,9 @@
-"""Choose the square that is kept of an image, and cut it out at the sizes that members need.
+"""Choose the part that is kept of an image, and cut it out at the sizes that members need.
 
-Where a dark surround frames a lit field, the square follows the field; elsewhere it is the largest
-centred square. Boxes are in pixels of the original after EXIF orientation, so they do not depend on
-the scale at which the image was decoded.
+Where a surround frames a lit field, the part follows the field; elsewhere it is the whole image.
+`squaring` says how it becomes square: by its largest centred square, by black bars (`pad`), or by
+stretching. Boxes are in pixels of the original after EXIF orientation, so they do not depend on the
+scale at which the image was decoded; they lie inside the image whatever the squaring.
 """
 
 import math
@@ -14,15 +15,16 @@ from pipeline.images.decode import Decoded
 from pipeline.images.field import BorderParams, find_field
 from pipeline.images.resize import Region, resize_box
 
-# Crops keep the finest detail; the step that follows shrinks them to a network's input.
-CROP_RESAMPLE = "lanczos"
+# Lanczos takes a third longer, for crops that differ by 54 dB.
+CROP_RESAMPLE = "bicubic"
 # A JPEG is decoded at a fraction of its size only while this many decoded pixels are left for each
-# pixel of the largest crop. Measured on 19 images of 1536 to 4000 px: at 1.0 the crops are within
-# 47 dB of a full decode, at 1.25 within 49 dB at the same speed, at 1.5 within 51 dB, half as fast.
+# pixel of the largest crop. `make benchmark-data` says how close crops are to those of a full
+# decode; at 1.0 they are 2 dB further away, at 1.5 2 dB closer, at half the speed.
 DECODE_MARGIN = 1.25
 
-FIELD = "dark_surround"
-CENTRE = "centre"
+CENTRED, PADDED, STRETCHED = "centre", "pad", "stretch"
+SQUARINGS = (CENTRED, PADDED, STRETCHED)
+NO_BORDER = "no_border"
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,17 @@ class CropParams:
 
     sizes_px: tuple[int, ...]
     shard_images: int
+    squaring: str
     border: BorderParams
 
     def __post_init__(self) -> None:
         sizes = self.sizes_px
         if not sizes or min(sizes) < 1 or len(set(sizes)) < len(sizes):
             raise ValueError(f"sizes_px must be different sizes of at least 1. Got: {list(sizes)}.")
+        if self.squaring not in SQUARINGS:
+            raise ValueError(
+                f"squaring must be one of {sorted(SQUARINGS)}. Got: {self.squaring!r}."
+            )
         if self.shard_images < 1:
             raise ValueError(f"shard_images must be at least 1. Got: {self.shard_images}.")
 
@@ -48,9 +55,11 @@ class CropParams:
 
 @dataclass(frozen=True)
 class Box:
-    """The square kept of an image, in pixels of the original, and why.
+    """The part kept of an image, in pixels of the original, and why.
 
-    `reason` is `dark_surround` where it follows the lit field, `centre` elsewhere.
+    A square with `squaring: centre`; with `pad` and `stretch` the rectangle that is brought to a
+    square, whole: no pixel inside it is lost. `reason` is one of those of `field.Field`, or
+    `no_border`.
     """
 
     left_px: float
@@ -66,41 +75,53 @@ class Box:
 
     @property
     def side_px(self) -> float:
-        """Width and height."""
-        return self.right_px - self.left_px
+        """The shorter of width and height."""
+        return min(self.right_px - self.left_px, self.bottom_px - self.top_px)
 
 
-def find_box(decoded: Decoded, border: BorderParams) -> Box:
-    """Choose the square to keep: that of the lit field, else the largest centred one."""
-    region = find_field(decoded, border)
-    width, height = decoded.width_px, decoded.height_px
-    if region is None:
-        return _centred_square((0, 0, width, height), CENTRE)
-    return _centred_square(region, FIELD)
+def find_box(decoded: Decoded, border: BorderParams, squaring: str) -> Box:
+    """Choose the part to keep: of the field inside a surround, else of the whole image."""
+    field = find_field(decoded, border)
+    whole = (0.0, 0.0, float(decoded.width_px), float(decoded.height_px))
+    region, reason = (whole, NO_BORDER) if field is None else (field.region, field.reason)
+    return Box(*square_region(region, squaring), reason)
 
 
-def crop_to_square(decoded: Decoded, box: Box, size_px: int) -> np.ndarray:
+def square_region(region: Region, squaring: str) -> Region:
+    """Return what a squaring keeps of a region: its largest centred square, or all of it.
+
+    The square has whole pixels: they are not blurred where the crop has the box's size.
+    """
+    if squaring != CENTRED:
+        return region
+    left, top, right, bottom = region
+    side = math.floor(min(right - left, bottom - top))
+    left = math.floor((left + right - side) / 2 + 0.5)
+    top = math.floor((top + bottom - side) / 2 + 0.5)
+    return float(left), float(top), float(left + side), float(top + side)
+
+
+def crop_to_square(decoded: Decoded, box: Box, size_px: int, squaring: str) -> np.ndarray:
     """Cut the box out of an image at one size.
 
     Returns:
         RGB, `(size_px, size_px, 3)` uint8. The same pixels where the box has that size already and
         lies on whole pixels; averaged where it is larger, smoothly enlarged where it is smaller.
+        With `pad` the box's longer side fills the crop, the rest is black.
     """
     height, width = decoded.pixels.shape[:2]
     left, top, right, bottom = decoded.locate(*box.region)
     # Rounding of fractions may leave the array by some 1e-13.
     inside = max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)
-    return resize_box(decoded.pixels, inside, (size_px, size_px), resample=CROP_RESAMPLE)
-
-
-def _centred_square(region: Region, reason: str) -> Box:
-    """Take the largest centred square of whole pixels.
-
-    Whole pixels are not blurred where the crop has the box's size, and rounding keeps the last bits
-    of the field's measurement, which may differ between machines, out of the crops.
-    """
-    left, top, right, bottom = region
-    side = math.floor(min(right - left, bottom - top))
-    left = math.floor((left + right - side) / 2 + 0.5)
-    top = math.floor((top + bottom - side) / 2 + 0.5)
-    return Box(float(left), float(top), float(left + side), float(top + side), reason)
+    size = (size_px, size_px)
+    if squaring != PADDED:
+        return resize_box(decoded.pixels, inside, size, resample=CROP_RESAMPLE)
+    across, down = box.right_px - box.left_px, box.bottom_px - box.top_px
+    scale = size_px / max(across, down)
+    rows, columns = max(1, round(down * scale)), max(1, round(across * scale))
+    crop = np.zeros((*size, 3), np.uint8)
+    above, before = (size_px - rows) // 2, (size_px - columns) // 2
+    crop[above : above + rows, before : before + columns] = resize_box(
+        decoded.pixels, inside, (rows, columns), resample=CROP_RESAMPLE
+    )
+    return crop

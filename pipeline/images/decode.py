@@ -3,7 +3,7 @@
 Pixels are `(height, width, 3)` uint8 RGB. Nothing is decoded before the header has passed the
 limits of section `ingest`. Transparency is dropped (the stored colour stays), colour profiles are
 ignored, 16-bit values are scaled to 8 bits. A large JPEG may be decoded at 1/2, 1/4 or 1/8 of its
-size.
+size. Pillow reads headers, and the pixels of what the fast decoder of JPEG does not take.
 """
 
 import threading
@@ -19,6 +19,8 @@ from PIL import ExifTags
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+
+from pipeline.images.jpeg import SHRINKS, JpegError, choose_shrink, decode_jpeg
 
 # The readers are called directly: `Image.open` would warn at, and above twice its limit refuse, a
 # size of Pillow's own choice, and would try every other format.
@@ -37,6 +39,12 @@ ORIENTATIONS = {
     7: (True, True, True),
     8: (True, True, False),
 }
+# Colours of four channels are left to Pillow: simplejpeg turns them into RGB by another formula.
+FAST_MODES = ("RGB", "L")
+# Which decoder gave the pixels; a flawed JPEG goes from the fast one to Pillow, and is counted.
+FAST = "simplejpeg"
+PILLOW = "pillow"
+FALLBACK = "pillow_fallback"
 # Python's warning filters belong to the whole process until Python 3.14.
 _WARNINGS = threading.Lock()
 
@@ -76,6 +84,7 @@ class Decoded:
         shrink: Original pixels per decoded pixel: 1, 2, 4 or 8.
         left: Column of `pixels`, a fraction, at which the original's left edge lies.
         top: Row of `pixels`, a fraction, at which the original's top edge lies.
+        decoder: `FAST`, `PILLOW`, or `FALLBACK` where the fast one failed.
     """
 
     pixels: np.ndarray
@@ -84,6 +93,7 @@ class Decoded:
     shrink: int
     left: float
     top: float
+    decoder: str
 
     def locate(
         self, left_px: float, top_px: float, right_px: float, bottom_px: float
@@ -118,10 +128,8 @@ def decode(file: Path | bytes, *, params: DecodeParams, least_side_px: int | Non
         image = stack.enter_context(_open(_open_stream(file, name, stack), name))
         width, height = image.size
         _check_size(width, height, params, name)
-        if least_side_px is not None and isinstance(image, JpegImageFile):
-            image.draft(None, (least_side_px, least_side_px))
         try:
-            pixels = _to_rgb(image)
+            pixels, decoder = _read_pixels(image, least_side_px)
         except MemoryError:
             raise
         except (
@@ -129,7 +137,25 @@ def decode(file: Path | bytes, *, params: DecodeParams, least_side_px: int | Non
         ) as error:  # Pillow raises many types for damaged data, all meaning the same
             raise _damaged(name, error) from error
         orientation = _read_orientation(image)
-    return _turn_upright(pixels, width, height, orientation)
+    return _turn_upright(pixels, width, height, orientation, decoder)
+
+
+def _read_pixels(image: ImageFile, least_side_px: int | None) -> tuple[np.ndarray, str]:
+    """Decode the pixels, and say with what."""
+    if not isinstance(image, JpegImageFile):
+        return _to_rgb(image), PILLOW
+    shrink = choose_shrink(*image.size, least_side_px)
+    decoder = PILLOW
+    if image.mode in FAST_MODES:
+        image.fp.seek(0)
+        try:
+            return decode_jpeg(image.fp.read(), *image.size, shrink), FAST
+        except JpegError:
+            decoder = FALLBACK
+    if shrink > 1:
+        width, height = image.size
+        image.draft(None, (width // shrink, height // shrink))
+    return _to_rgb(image), decoder
 
 
 def _open_stream(file: Path | bytes, name: str, stack: ExitStack) -> BinaryIO:
@@ -196,10 +222,12 @@ def _read_orientation(image: ImageFile) -> int:
     return orientation if orientation in ORIENTATIONS else 1
 
 
-def _turn_upright(pixels: np.ndarray, width: int, height: int, orientation: int) -> Decoded:
+def _turn_upright(
+    pixels: np.ndarray, width: int, height: int, orientation: int, decoder: str
+) -> Decoded:
     """Apply the orientation; `width` and `height` are those of the header."""
     transpose, flip_rows, flip_columns = ORIENTATIONS[orientation]
-    shrink = next(s for s in (1, 2, 4, 8) if pixels.shape[:2] == (-(-height // s), -(-width // s)))
+    shrink = next(s for s in SHRINKS if pixels.shape[:2] == (-(-height // s), -(-width // s)))
     if transpose:
         pixels, width, height = pixels.swapaxes(0, 1), height, width
     pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
@@ -210,4 +238,5 @@ def _turn_upright(pixels: np.ndarray, width: int, height: int, orientation: int)
         shrink=shrink,
         left=pixels.shape[1] - width / shrink if flip_columns else 0.0,
         top=pixels.shape[0] - height / shrink if flip_rows else 0.0,
+        decoder=decoder,
     )

@@ -1,41 +1,24 @@
 """Figures of the evaluation, as PNG.
 
-Colours are Okabe and Ito's, told apart by the colour-blind; the ensemble is black. Files carry no
-time and no version: the same figures are the same bytes. Drawn without pyplot, so there is no
-global state and no display is needed.
+Each member has a colour of `pipeline.figure`; the ensemble is black.
 """
 
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.classes import CLASS_NAMES, CLASSES
+from pipeline.figure import COLOURS, drawn_to
 from pipeline.scoring.bootstrap import Estimate
 from pipeline.scoring.metrics import class_counts
 from pipeline.scoring.tables import Curves, Estimates, interval_text
-from pipeline.storage import atomic_path
 
 ENSEMBLE = "ensemble"
-MEMBER_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "legend.fontsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "savefig.dpi": 200,
-}
 
 
 def plot_confusion(path: Path, table: np.ndarray, title: str) -> None:
@@ -50,8 +33,7 @@ def plot_confusion(path: Path, table: np.ndarray, title: str) -> None:
     # The row of an absent class stays blank: its shares are undefined, not 0.
     shares = np.ma.masked_where(np.broadcast_to(totals == 0, table.shape), table)
     shares = shares / np.maximum(totals, 1)
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(7.2, 6.2)
+    with drawn_to(path, 7.2, 6.2) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in itertools.product(range(len(CLASSES)), repeat=2):
@@ -67,7 +49,6 @@ def plot_confusion(path: Path, table: np.ndarray, title: str) -> None:
         axes.set_title(title)
         bar = figure.colorbar(image, ax=axes, shrink=0.8)
         bar.set_label("Share of the true class")
-        _save(figure, path)
 
 
 def plot_roc(
@@ -87,8 +68,7 @@ def plot_roc(
         title: What and how many.
     """
     counts = class_counts(labels)
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(7.2, 8.2)
+    with drawn_to(path, 7.2, 8.2) as figure:
         panels = figure.subplots(3, 3, sharex=True, sharey=True)
         for name, count, axes in zip(CLASSES, counts, panels.flat, strict=True):
             axes.set_title(f"{CLASS_NAMES[name].split(',')[0]}\n{name}, n = {count}", size=9)
@@ -105,7 +85,6 @@ def plot_roc(
         figure.suptitle(title, size=10)
         handles, models = panels.flat[0].get_legend_handles_labels()
         figure.legend(handles, models, loc="outside lower center", ncols=6, frameon=False)
-        _save(figure, path)
 
 
 def plot_per_class(
@@ -122,8 +101,7 @@ def plot_per_class(
     keys = ["macro_auroc", *(f"auroc_{name}" for name in CLASSES)]
     places = np.array([-0.3, *range(1, len(keys))])
     width = 0.84 / len(estimates)
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(7.2, 3.8)
+    with drawn_to(path, 7.2, 3.8) as figure:
         axes = figure.add_subplot()
         for index, (model, colour) in enumerate(_coloured(estimates)):
             middles = places + (index - (len(estimates) - 1) / 2) * width
@@ -142,7 +120,6 @@ def plot_per_class(
         axes.set_ylabel("AUROC, one class against the rest")
         axes.set_title(title)
         figure.legend(loc="outside lower center", ncols=6, frameon=False)
-        _save(figure, path)
 
 
 def plot_history(path: Path, histories: dict[str, pd.DataFrame]) -> None:
@@ -153,8 +130,7 @@ def plot_history(path: Path, histories: dict[str, pd.DataFrame]) -> None:
         histories: Title of a member's column to its table, columns `epoch`, `loss`,
             `held_out_loss`, `accuracy`, `held_out_accuracy`.
     """
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(max(3.6, 2.4 * len(histories)), 4.4)
+    with drawn_to(path, max(3.6, 2.4 * len(histories)), 4.4) as figure:
         panels = figure.subplots(2, len(histories), sharex="col", sharey="row", squeeze=False)
         line = {"marker": "o", "markersize": 2.5, "linewidth": 1.3}
         for (losses, hits), (title, history) in zip(panels.T, histories.items(), strict=True):
@@ -171,13 +147,11 @@ def plot_history(path: Path, histories: dict[str, pd.DataFrame]) -> None:
         panels[1, 0].set_ylabel("Accuracy")
         lines, names = panels[0, 0].get_lines(), ["training, augmented", "fold left out"]
         figure.legend(lines, names, loc="outside lower center", ncols=2, frameon=False)
-        _save(figure, path)
 
 
 def plot_table(path: Path, rows: pd.DataFrame, title: str) -> None:
     """Draw a table of text under its headings, the column names."""
-    with matplotlib.rc_context(STYLE):
-        figure = _figure(7.2, 0.9 + 0.26 * len(rows))
+    with drawn_to(path, 7.2, 0.9 + 0.26 * len(rows)) as figure:
         axes = figure.add_subplot()
         axes.axis("off")
         axes.set_title(title)
@@ -189,25 +163,12 @@ def plot_table(path: Path, rows: pd.DataFrame, title: str) -> None:
         for (row, _), cell in table.get_celld().items():
             cell.set_height(1.3 if row == 0 else 1.0)
             cell.set_edgecolor("0.6")
-        _save(figure, path)
-
-
-def _figure(width_in: float, height_in: float) -> Figure:
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    # Without its name Matplotlib writes no version either; a PNG carries no time of its own.
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
 
 
 def _coloured(models: Iterable[str]) -> Iterable[tuple[str, str]]:
     """Give each model its colour; the ensemble comes last, on top."""
     members = [model for model in models if model != ENSEMBLE]
-    yield from zip(members, itertools.cycle(MEMBER_COLOURS), strict=False)
+    yield from zip(members, itertools.cycle(COLOURS), strict=False)
     yield ENSEMBLE, "black"
 
 

@@ -14,7 +14,7 @@ from pipeline.cad.inference import NOTICE, Patient, Scorer
 from pipeline.classes import CLASSES, MALIGNANT
 from pipeline.demographics import DEMOGRAPHICS_WIDTH
 from pipeline.deploy.bundle import MODEL_FILE, Bundle, BundleError, load
-from pipeline.images.preprocess import preprocess
+from pipeline.images.preprocess import PREPROCESSING_VERSION, preprocess
 from pipeline.storage import sha256_of
 from tests.deploy.tiny_bundle import (
     MEMBERS,
@@ -230,7 +230,10 @@ def forget_version(model):
         (rename_input, r"inputs must be .*'image_64_32 tensor\(uint8\).* Got: .*image_64_33"),
         (add_output, r"outputs must be .* Got: \['b4/mean"),
         (fix_batch, r"outputs must be .* Got: .*'probabilities tensor\(float\) \(1, 9\)'"),
-        (forget_version, r"metadata 'preprocessing_version' must be 1\. Got: None\."),
+        (
+            forget_version,
+            rf"metadata 'preprocessing_version' must be {PREPROCESSING_VERSION}\. Got: None\.",
+        ),
     ],
 )
 def test_a_graph_that_is_not_the_manifests_is_refused(folder, tmp_path, change, message):

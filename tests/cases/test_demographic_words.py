@@ -46,13 +46,17 @@ def test_sex(word, expected):
         ("palms/soles", ("acral NOS", ""), "", ("palms_soles", "")),  # the general word decides
         ("", ("nail NOS", ""), "", ("", "")),
         ("", ("", ""), "Tail", ("", "Tail")),
+        ("scalp", (), "", ("head_neck", "")),
+        ("acral", (), "", ("palms_soles", "")),
     ],
 )
 def test_site(general, narrower, broad, expected):
     assert site_of(general, narrower, broad) == expected
 
 
-@pytest.mark.parametrize(("word", "age"), [("0", 0), ("45", 45), ("45.0", 45), ("120", 120)])
+@pytest.mark.parametrize(
+    ("word", "age"), [("0", 0), ("45", 45), ("45.0", 45), ("120", 120), ("85+", 85)]
+)
 def test_age_in_years(word, age):
     assert age_of(word) == age
 
@@ -62,7 +66,9 @@ def test_missing_age_stays_missing(word):
     assert math.isnan(age_of(word))
 
 
-@pytest.mark.parametrize("word", ["-1", "120.5", "1e9", "inf", "forty", "85+", "1_0", "4,5", "٤٥"])
+@pytest.mark.parametrize(
+    "word", ["-1", "120.5", "1e9", "inf", "forty", "85++", "121+", "1_0", "4,5", "٤٥"]
+)
 def test_age_that_is_no_age_is_refused(word):
     with pytest.raises(ValueError, match=r"^age must be a number from 0 to 120\. Got: '"):
         age_of(word)

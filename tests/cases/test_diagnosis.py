@@ -4,14 +4,18 @@ import pytest
 
 from pipeline.cases.diagnosis import (
     FLAT_WORDS,
+    HAM_WORDS,
     HIERARCHY,
     UnknownDiagnosisError,
+    class_of_folders,
+    class_of_ham_word,
     class_of_levels,
     class_of_one_hot,
     class_of_word,
+    is_folder_of_class,
     join_levels,
 )
-from pipeline.classes import CLASSES
+from pipeline.classes import CLASS_NAMES, CLASSES
 
 MELANOCYTIC = "Malignant melanocytic proliferations (Melanoma)"
 FOLLICULAR = "Malignant adnexal epithelial proliferations - Follicular"
@@ -114,6 +118,74 @@ def test_unspecified_but_malignant_lesion_is_not_unk():
     assert class_of_word("melanoma", "malignant") == "MEL"
 
 
+@pytest.mark.parametrize(
+    ("word", "truth", "label"),
+    [
+        ("bkl", [], "BKL"),
+        ("NV", [], "NV"),
+        ("akiec", ["AK"], "AK"),
+        ("akiec", ["SCC"], "SCC"),
+        ("mel", ["SCC"], "MEL"),  # the truth is asked about akiec alone
+    ],
+)
+def test_word_of_ham10000_has_its_class(word, truth, label):
+    assert class_of_ham_word(word, truth) == label
+
+
+@pytest.mark.parametrize("truth", [[], ["MEL"], ["AK", "SCC"]])
+def test_akiec_never_becomes_a_class_without_a_truth_that_fits(truth):
+    with pytest.raises(
+        UnknownDiagnosisError,
+        match=r"^dx 'akiec' is AK or SCC: ISIC_2019_.* must say which\. Got: \[",
+    ):
+        class_of_ham_word("akiec", truth)
+
+
+def test_word_that_ham10000_does_not_have_is_refused():
+    with pytest.raises(
+        UnknownDiagnosisError, match=r"^dx must be one of \['akiec', 'bcc', .*'scc'"
+    ):
+        class_of_ham_word("scc", [])
+
+
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (["MEL"], "MEL"),
+        (["nv"], "NV"),
+        (["basal_cell-carcinoma"], "BCC"),
+        (["Squamous Cell Carcinoma"], "SCC"),
+        (["cafe au lait macule"], "UNK"),
+        (["Melanocytic nevus"], "NV"),
+        (["train", "vasc", "2019"], "VASC"),
+        (["melanoma", "MEL"], "MEL"),
+    ],
+)
+def test_folder_names_its_class(names, label):
+    assert class_of_folders(names) == label
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ([], r"\[\] from ''"),
+        (["train"], r"\[\] from 'train'"),
+        (["akiec"], r"\[\] from 'akiec'"),
+        (["nevus", "melanoma"], r"\['MEL', 'NV'\] from 'nevus/melanoma'"),
+    ],
+)
+def test_folders_that_name_no_class_or_two_are_refused(names, found):
+    with pytest.raises(
+        UnknownDiagnosisError, match=rf"^folders must name one class\. Got: {found}\.$"
+    ):
+        class_of_folders(names)
+
+
+def test_every_class_and_known_word_may_name_a_folder():
+    assert all(map(is_folder_of_class, [*CLASSES, *CLASS_NAMES.values(), *FLAT_WORDS]))
+    assert not is_folder_of_class("benign")
+
+
 def test_one_hot_row_has_the_class_of_its_one():
     values = dict.fromkeys(CLASSES, "0.0") | {"DF": "1"}
 
@@ -137,6 +209,7 @@ def test_row_that_is_not_one_hot_is_refused(changed, message):
 
 def test_tables_use_the_nine_classes_alone():
     assert {*FLAT_WORDS.values(), *(rule[-1] for rule in HIERARCHY)} == set(CLASSES)
+    assert {*HAM_WORDS.values()} < set(CLASSES)
 
 
 def test_known_words_are_in_the_case_they_are_looked_up_in():

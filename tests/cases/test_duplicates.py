@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from pipeline.cases import duplicates
 from pipeline.cases.duplicates import (
     HashError,
     find_duplicates,
     find_near,
-    near_pairs,
+    list_pairs,
     parse_hashes,
 )
 from tests.cases.tables import make_manifest, random_hash
@@ -42,16 +41,6 @@ def test_near_is_at_most_the_wanted_number_of_bits(changed, expected):
     text = random_hash(1)
 
     assert pairs_of(text, flip_bits(text, changed)) == expected
-
-
-@pytest.mark.parametrize("word", range(4))
-def test_bits_of_every_word_count(word):
-    """The first two words are compared first; the others must not be forgotten."""
-    hashes = np.zeros((2, 8, 4), np.uint64)
-    hashes[1, :, word] = np.uint64(2**25 - 1)
-
-    assert near_pairs(hashes, 25).tolist() == [[0, 1]]
-    assert near_pairs(hashes, 24).tolist() == []
 
 
 @pytest.mark.parametrize("steps", range(8))
@@ -91,27 +80,15 @@ def test_too_few_rows_have_no_pairs(count):
     assert pairs_of(*[random_hash(1)] * count) == []
 
 
-def test_blocks_agree_with_comparing_one_by_one(monkeypatch):
-    monkeypatch.setattr(duplicates, "BLOCK_ROWS", 3)
-    monkeypatch.setattr(duplicates, "BLOCK_COLUMNS", 5)
-    rng = np.random.default_rng(0)
-    # Few different bits, so that many distances lie around the limit.
-    hashes = rng.integers(0, 2**12, (40, 8, 4), dtype=np.uint64)
-    bits = 18
+def test_of_equal_hashes_each_is_paired_with_the_first_by_id():
+    """A thousand black images must not make a million pairs; what is linked is the same."""
+    text = random_hash(1)
+    near = flip_bits(text, 3)
 
-    expected = [
-        [i, j]
-        for i in range(40)
-        for j in range(i + 1, 40)
-        if min(np.bitwise_count(hashes[i, 0] ^ hashes[j, k]).sum() for k in range(8)) <= bits
-    ]
-
-    assert 0 < len(expected) < 780
-    assert near_pairs(hashes, bits).tolist() == expected
+    assert pairs_of(text, near, text, text) == [[0, 1], [0, 2], [0, 3]]
 
 
 def test_pairs_do_not_depend_on_the_order_of_rows():
-    """One image of a pair is turned, the other not: which, must not follow from the order."""
     rng = np.random.default_rng(1)
     words = rng.integers(0, 2**12, (20, 8, 4), dtype=np.uint64)
     hashes = ["-".join("".join(f"{w:016x}" for w in view) for view in row) for row in words]
@@ -134,3 +111,28 @@ def test_malformed_hash_names_its_image(text):
         HashError, match=r"^image ISIC_7: perceptual_hash must be 8 hashes of 64 hex digits"
     ):
         parse_hashes(frame.image_id, frame.perceptual_hash)
+
+
+def test_pairs_are_named_with_what_makes_them_one():
+    frame = make_manifest(
+        {"image_id": "b", "sha256": "1", "source": "here", "diagnosis": "MEL"},
+        {"image_id": "a", "sha256": "1", "source": "there", "diagnosis": "NV"},
+        {"image_id": "c", "sha256": "2"},
+        {"image_id": "c", "sha256": "2", "source": "there"},
+    )
+
+    table = list_pairs(frame, np.array([[0, 1], [0, 2], [2, 3]]))
+
+    assert table.to_dict("records") == [
+        {"image_id_1": "b", "image_id_2": "a", "source_1": "here", "source_2": "there"}
+        | {"kind": "equal_bytes", "same_diagnosis": False},
+        {"image_id_1": "b", "image_id_2": "c", "source_1": "here", "source_2": "here"}
+        | {"kind": "near", "same_diagnosis": False},
+    ]
+
+
+def test_no_pair_is_a_table_without_rows():
+    table = list_pairs(make_manifest({"image_id": "a"}), np.empty((0, 2), np.int64))
+
+    assert list(table.columns)[:2] == ["image_id_1", "image_id_2"]
+    assert table.empty

@@ -62,6 +62,28 @@ def test_link_to_a_parent_ends(tmp_path):
     assert find_images(tmp_path) == {"a": [Path("a.jpg")]}
 
 
+def test_letters_composed_in_two_ways_are_one_stem(tmp_path):
+    touch(tmp_path / "a" / "e\u0301.jpg")
+    touch(tmp_path / "b" / "\u00e9.jpg")
+
+    found = find_images(tmp_path)
+
+    assert list(found) == ["\u00e9"]
+    assert [path.parent.name for path in found["\u00e9"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["a lesion.jpg", "naïve.png", "病变.jpeg", "a" * 250 + ".jpg"])
+def test_unusual_names_are_found(tmp_path, name):
+    touch(tmp_path / name)
+
+    assert find_images(tmp_path) == {name.rpartition(".")[0]: [Path(name)]}
+
+
+def test_folder_that_cannot_be_read_is_not_passed_over(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        find_images(tmp_path / "absent")
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS allows UTF-8 names only")
 def test_name_that_is_not_utf_8_is_refused(tmp_path):
     with open(os.fsencode(tmp_path) + b"/\xff.jpg", "wb"):

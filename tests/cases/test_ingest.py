@@ -1,6 +1,9 @@
 """Tests of `pipeline.cases.ingest`."""
 
+import csv
 import dataclasses
+import io
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 from pipeline import manifest
 from pipeline.cases.ingest import QUARANTINE_COLUMNS, ImageFacts, Matched, finish, match
 from pipeline.cases.rows import Problem, Row
+from pipeline.cases.sources import read_rows
+from pipeline.classes import CLASSES
 
 RAW = Path("data/raw/x")
 READABLE = ImageFacts(600, 450, "ab" * 32, "", problem="")
@@ -20,6 +25,7 @@ def make_row(image_id, line, **changes):
     usual = Row(
         line=line,
         image_id=image_id,
+        path=None,
         patient_id="P",
         lesion_id="",
         sex="male",
@@ -173,3 +179,96 @@ def test_every_row_and_file_is_accounted_for(rows, files, damaged):
         count for stem, count in files.items() if stem not in named
     )
     assert done.summary["files_without_row"] == len(done.quarantine) - len(of_rows)
+
+
+# What the cells of generated tables hold: usual, unusual and wrong, by the kind of column.
+IDS = ("a", "b", "c", "A", "", " a ", "é", "e\u0301", "../a", "a\nb", "x" * 300, "nan")
+AGES = ("45", "45.0", "", "unknown", "85+", "-5", "500", "121", "forty", "1e1")
+SEXES = ("male", "Male ", "f", "", "unknown")
+SITES = ("torso", "Trunk", "back", "", "tail")
+ANY = ("", "x", "dermoscopic", "clinical: overview", "3D: XP", 'say "so", here\n')
+DIAGNOSES = ("nevus", "melanoma", "Benign", "", "mole", "NV", "mel", "akiec", "malignant")
+NUMBERS = ("0", "1", "0.0", "1.0", "", "2", "yes")
+COLUMNS_OF_FORM = {
+    ("isic_cli", "metadata.csv"): {
+        "isic_id": IDS,
+        "diagnosis_1": DIAGNOSES,
+        "diagnosis_2": DIAGNOSES,
+        "age_approx": AGES,
+        "sex": SEXES,
+        "anatom_site_1": SITES,
+        "image_type": ANY,
+        "tbp_tile_type": ANY,
+    },
+    ("isic_2020", "train.csv"): {
+        "image_name": IDS,
+        "patient_id": ANY,
+        "sex": SEXES,
+        "age_approx": AGES,
+        "anatom_site_general_challenge": SITES,
+        "diagnosis": DIAGNOSES,
+        "benign_malignant": DIAGNOSES,
+    },
+    ("ham10000", "HAM10000_metadata"): {
+        "lesion_id": ANY,
+        "image_id": IDS,
+        "dx": DIAGNOSES,
+        "age": AGES,
+        "sex": SEXES,
+        "localization": SITES,
+    },
+    ("isic_2019", "ISIC_2019_Training_GroundTruth.csv"): {"image": IDS}
+    | dict.fromkeys(CLASSES, NUMBERS),
+}
+METADATA_2019 = {
+    "image": IDS,
+    "age_approx": AGES,
+    "anatom_site_general": SITES,
+    "lesion_id": ANY,
+    "sex": SEXES,
+}
+
+
+@st.composite
+def tables(draw, columns):
+    """Bytes of a table with these columns, some rows too short or too long, and its rows."""
+    row = st.tuples(*(st.sampled_from(words) for words in columns.values()))
+    rows = [
+        [*cells, "more"][: len(cells) + draw(st.sampled_from((0, 0, 0, -1, 1)))]
+        for cells in draw(st.lists(row, max_size=8))
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator=draw(st.sampled_from(("\n", "\r\n"))))
+    writer.writerows([list(columns), *rows])
+    return text.getvalue().encode(draw(st.sampled_from(("utf-8", "utf-8-sig")))), rows
+
+
+@pytest.mark.parametrize(("form", "name"), COLUMNS_OF_FORM)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_every_row_of_a_generated_table_is_kept_or_in_quarantine(form, name, data):
+    content, rows = data.draw(tables(COLUMNS_OF_FORM[form, name]))
+    expected = len(rows)
+    there = data.draw(st.sets(st.sampled_from(("a", "b", "c", "A", "é", "z"))))
+    damaged = data.draw(st.sets(st.sampled_from(("a", "b"))))
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, name).write_bytes(content)
+        if form == "isic_2019":
+            content, others = data.draw(tables(METADATA_2019))
+            Path(folder, "ISIC_2019_Training_Metadata.csv").write_bytes(content)
+            known = {row[0].strip() for row in rows}
+            expected += sum(row[0].strip() not in known for row in others)
+        table = read_rows(Path(folder), form)
+        matched = match(table, {stem: [Path(f"{stem}.jpg")] for stem in there}, RAW)
+        facts = {
+            path: DAMAGED if row.image_id in damaged else READABLE for row, path in matched.cases
+        }
+        done = finish("here", matched, facts, len(table))
+        manifest.write(done.manifest, Path(folder, "manifest.csv"))  # keeps to its rules
+
+    of_rows = done.quarantine[done.quarantine.row != ""]
+    assert expected == len(table) == len(done.manifest) + len(of_rows)
+    assert (of_rows.reason != "").all()
+    assert sum(done.summary["reasons"].values()) == len(of_rows)
+    used = {path.name for path in map(Path, done.manifest.path)}
+    assert used <= {f"{stem}.jpg" for stem in there - damaged}

@@ -1,13 +1,25 @@
 """Tests of `pipeline.cases.proof`: each kind of leak is planted once, and must be caught."""
 
+import pandas as pd
 import pytest
 
 from pipeline.cases.duplicates import find_duplicates
-from pipeline.cases.proof import LeakError, prove
-from pipeline.cases.split import SplitParams, join_sources, split
+from pipeline.cases.proof import ABOUT, LeakError, prove
+from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from tests.cases.tables import make_manifest, random_hash
 
-PARAMS = SplitParams(seed=7, test_share=0.2, folds=2, train_folds=(0,), near_duplicate_bits=24)
+PARAMS = SplitParams(
+    seed=7,
+    test_share=0.2,
+    folds=2,
+    train_folds=(0,),
+    near_duplicate_bits=24,
+    keep="",
+    keep_sha256="",
+    too_good_auroc=0.995,
+    too_good_cases=10,
+)
+NOTHING = read_parts(PARAMS)
 PARTS = ["test", "0", "1"]
 
 
@@ -34,7 +46,7 @@ def test_planted_leak_is_caught(shared, message, parts):
     frame = make_parted(*({"fold": part} | shared for part in parts))
 
     with pytest.raises(LeakError, match=message):
-        prove(frame, PARAMS)
+        prove(frame, PARAMS, NOTHING)
 
 
 def test_planted_leak_of_a_turned_copy_is_caught():
@@ -45,7 +57,7 @@ def test_planted_leak_of_a_turned_copy_is_caught():
     )
 
     with pytest.raises(LeakError, match=r"^each duplicate must be in one fold"):
-        prove(frame, PARAMS)
+        prove(frame, PARAMS, NOTHING)
 
 
 def test_component_in_two_folds_is_caught():
@@ -53,7 +65,7 @@ def test_component_in_two_folds_is_caught():
     frame["group_id"] = "image_0000"
 
     with pytest.raises(LeakError, match=r"^each component must be in one fold"):
-        prove(frame, PARAMS)
+        prove(frame, PARAMS, NOTHING)
 
 
 def test_leak_through_a_repeated_row_is_caught():
@@ -62,23 +74,23 @@ def test_leak_through_a_repeated_row_is_caught():
     frame["is_repeated"] = [False, False, False, False, True]
 
     with pytest.raises(LeakError, match=r"^each lesion must be in one fold"):
-        prove(frame, PARAMS)
+        prove(frame, PARAMS, NOTHING)
 
 
 def test_case_moved_by_hand_after_an_honest_split_is_caught():
     frame = join_sources([make_manifest(*({"patient_id": f"P{n // 4}"} for n in range(40)))])
-    parted = split(frame, find_duplicates(frame, 24), PARAMS)
-    prove(parted, PARAMS)
+    parted = split(frame, find_duplicates(frame, 24), PARAMS, NOTHING)
+    prove(parted, PARAMS, NOTHING)
     row = parted.index[parted.fold == "0"][0]
 
     parted.loc[row, "fold"] = "1"
 
     with pytest.raises(LeakError, match=r"^each patient must be in one fold"):
-        prove(parted, PARAMS)
+        prove(parted, PARAMS, NOTHING)
 
 
 def test_empty_identifiers_are_no_leak():
-    assert set(prove(make_parted(), PARAMS)["crossings"].values()) == {0}
+    assert set(prove(make_parted(), PARAMS, NOTHING)["crossings"].values()) == {0}
 
 
 @pytest.mark.parametrize("folds", [["test", "0", "0"], ["test", "0", "2"], ["0", "0", "1"]])
@@ -86,7 +98,7 @@ def test_missing_or_unknown_fold_is_caught(folds):
     frame = make_parted().assign(fold=folds)
 
     with pytest.raises(LeakError, match=r"^folds must be \['0', '1', 'test'\]\. Got: "):
-        prove(frame, PARAMS)
+        prove(frame, PARAMS, NOTHING)
 
 
 def test_counts_are_those_of_the_table():
@@ -99,7 +111,7 @@ def test_counts_are_those_of_the_table():
     )
     frame.loc[4, "group_id"] = frame.loc[3, "group_id"]
 
-    proof = prove(frame, PARAMS)
+    proof = prove(frame, PARAMS, NOTHING)
 
     assert proof["cases"] == 7
     assert (proof["components"], proof["largest_component"]) == (6, 2)
@@ -115,6 +127,29 @@ def test_repeated_rows_are_counted_apart():
     frame = make_parted({"fold": "0"})
     frame["is_repeated"] = [False, False, False, True]
 
-    proof = prove(frame, PARAMS)
+    proof = prove(frame, PARAMS, NOTHING)
 
     assert (proof["cases"], proof["repeated_rows_dropped"]) == (3, 1)
+
+
+def test_every_key_of_the_proof_is_explained():
+    assert set(prove(make_parted(), PARAMS, NOTHING)) | {"metadata_alone"} == set(ABOUT)
+
+
+def test_cases_are_counted_by_how_many_images_their_patient_has():
+    rows = [{"fold": "0", "patient_id": patient} for patient in [*["P"] * 8, *["Q"] * 3, "R"]]
+
+    bands = prove(make_parted(*rows), PARAMS, NOTHING)["folds"]["0"]["images_of_patient"]
+
+    assert {name: count for name, count in bands.items() if count} == {
+        "unknown": 1,
+        "1": 1,
+        "2 to 3": 3,
+        "8 to 15": 8,
+    }
+
+
+def test_kept_cases_and_those_that_had_to_move_are_counted():
+    earlier = pd.Series({"image_0000": "test", "image_0001": "1", "gone": "0"})
+
+    assert prove(make_parted(), PARAMS, earlier)["kept"] == {"cases": 2, "moved": 1}

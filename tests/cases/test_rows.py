@@ -16,6 +16,7 @@ def refuse():
 def make(problem_of_record="", **changes):
     usual = {
         "image_id": "ISIC_1",
+        "path": None,
         "patient_id": "IP_1",
         "lesion_id": "IL_1",
         "sex": "male",
@@ -63,6 +64,15 @@ def test_unknown_words_for_sex_and_site_are_kept_for_counting():
     [
         ({"problem_of_record": "too short"}, "damaged row", "too short"),
         ({"image_id": ""}, "no image id", "image id must not be empty."),
+        *(
+            (
+                {"image_id": word},
+                "wrong image id",
+                "image id must be a file's name, without slashes and control characters. "
+                f"Got: {word!r}.",
+            )
+            for word in ("../../etc/passwd", "a\\b", "a\0b", "a\nb")
+        ),
         ({"problem": Problem("of form", "x")}, "of form", "x"),
         ({"classify": refuse}, "unknown diagnosis", "diagnosis must be known."),
         ({"age": "200"}, "wrong age", "age must be a number from 0 to 120. Got: '200'."),
@@ -72,6 +82,15 @@ def test_each_problem_is_named(changes, kind, text):
     row = make(**changes)
 
     assert row.problem == Problem(kind, text)
+
+
+@pytest.mark.parametrize("image_id", ["naïve lesion 1", "ISIC_1_downsampled", "病变", "a" * 300])
+def test_unusual_names_are_ids(image_id):
+    assert make(image_id=image_id).problem is None
+
+
+def test_letters_composed_in_two_ways_are_one_id():
+    assert make(image_id="e\u0301").image_id == make(image_id="\u00e9").image_id == "\u00e9"
 
 
 def test_first_problem_counts():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cases.sources import read_rows
+from pipeline.cases.sources import read_rows, recognise_form
 from pipeline.cases.tables import TableError
 from tests.cases.tables import write_csv
 
@@ -221,6 +221,23 @@ def test_isic_cli_image_that_is_not_dermoscopic_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("column", "word", "kind"),
+    [
+        ("tbp_tile_type", "3D: XP", "not dermoscopic"),
+        ("rcm_case_id", "RCM_1", "not dermoscopic"),
+        ("image_manipulation", "synthetic", "synthetic image"),
+        ("image_manipulation", "instrument only", ""),
+        ("dermoscopic_type", "contact polarized", ""),
+    ],
+)
+def test_isic_cli_other_columns_tell_what_an_image_is(tmp_path, column, word, kind):
+    """The column image_type is not in every export."""
+    rows = write_cli(tmp_path, f"isic_id,diagnosis_1,{column}", f"a,Benign,{word}", "b,Benign,")
+
+    assert kinds(rows) == [kind, ""]
+
+
+@pytest.mark.parametrize(
     ("form", "name", "header", "message"),
     [
         (
@@ -246,6 +263,15 @@ def test_missing_column_names_file_and_column(tmp_path, form, name, header, mess
         read_rows(tmp_path, form)
 
 
+@pytest.mark.parametrize("column", ["Sex", "AGE_APPROX", "anatom site-1"])
+def test_column_that_may_be_absent_must_not_be_misspelt(tmp_path, column):
+    """It would be passed over, and every case would have that unknown."""
+    with pytest.raises(
+        TableError, match=rf"metadata\.csv: columns must be written \['.*'\]\. Got: \['{column}'\]"
+    ):
+        write_cli(tmp_path, f"isic_id,diagnosis,{column}", "a,nevus,1")
+
+
 @pytest.mark.parametrize(("form", "name"), [("isic_2019", TRUTH), ("isic_cli", "metadata.csv")])
 def test_missing_table_is_named(tmp_path, form, name):
     with pytest.raises(TableError, match=rf"{name} must exist\.$"):
@@ -258,7 +284,9 @@ def test_missing_folder_is_named(tmp_path):
 
 
 def test_unknown_form_is_refused(tmp_path):
-    with pytest.raises(TableError, match=r"^form must be one of \['isic_2019', .*Got: 'ham'\.$"):
+    with pytest.raises(
+        TableError, match=r"^form must be one of \['class_folders', .*Got: 'ham'\.$"
+    ):
         read_rows(tmp_path, "ham")
 
 
@@ -291,6 +319,73 @@ def test_row_that_disagrees_with_an_unknown_diagnosis_is_refused_too(tmp_path):
     assert kinds(rows) == ["conflicting rows", "unknown diagnosis"]
 
 
+def test_first_usable_row_of_an_image_stays(tmp_path):
+    rows = write_cli(
+        tmp_path, "isic_id,diagnosis,age_approx", "a,nevus,500", "a,nevus,50", "a,nevus,55"
+    )
+
+    assert kinds(rows) == ["wrong age", "", "repeated row"]
+    assert rows[2].problem.text == "image must have one row. Got: also line 3."
+
+
+def test_ids_that_differ_in_case_alone_are_refused(tmp_path):
+    rows = write_cli(tmp_path, "isic_id,diagnosis", "ISIC_1,nevus", "b,nevus", "isic_1,nevus")
+
+    assert kinds(rows) == ["ids alike", "", "ids alike"]
+    assert rows[0].problem.text == (
+        "image id must differ in more than upper and lower case. Got: lines [2, 4]."
+    )
+
+
+def test_table_of_a_header_alone_has_no_rows(tmp_path):
+    assert write_cli(tmp_path, "isic_id,diagnosis") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "form"),
+    [
+        ([TRUTH, METADATA], "isic_2019"),
+        ([TABLE_2020], "isic_2020"),
+        (["train.csv"], "isic_2020"),
+        (["HAM10000_metadata"], "ham10000"),
+        (["HAM10000_metadata.csv", TRUTH], "ham10000"),
+        (["metadata.csv"], "isic_cli"),
+        (["metadata.csv", "nevus/a.jpg"], "isic_cli"),  # a table tells more than folders
+        (["train/nevus/a.jpg"], "class_folders"),
+    ],
+)
+def test_form_is_recognised_by_what_a_folder_holds(tmp_path, names, form):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    assert recognise_form(tmp_path) == form
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], r"must have a known form \(isic_2019: ISIC_2019_Train.*class\)\. Got: \[\]\.$"),
+        ([TRUTH], r"must have a known form .* Got: \['ISIC_2019_Training_GroundTruth\.csv'\]\.$"),
+        (
+            ["metadata.csv", "train.csv"],
+            r"must have the table of one form\. Got: those of \['isic_2020', 'isic_cli'\]\.$",
+        ),
+    ],
+)
+def test_folder_of_no_form_or_of_several_is_refused(tmp_path, names, message):
+    for name in names:
+        (tmp_path / name).touch()
+
+    with pytest.raises(TableError, match=message):
+        recognise_form(tmp_path)
+
+
+def test_form_of_a_folder_that_is_absent_is_not_guessed(tmp_path):
+    with pytest.raises(TableError, match=r"absent must be a folder with images\.$"):
+        recognise_form(tmp_path / "absent")
+
+
 @pytest.fixture
 def archive(tmp_path):
     for path in (DATA / "csv").iterdir():
@@ -300,6 +395,7 @@ def archive(tmp_path):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_isic_2019_has_the_published_counts(archive):
     rows = read_rows(archive, "isic_2019")
 
@@ -328,6 +424,7 @@ def test_isic_2019_has_the_published_counts(archive):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_isic_2020_has_the_published_counts(archive):
     rows = read_rows(archive, "isic_2020")
 
@@ -342,6 +439,7 @@ def test_isic_2020_has_the_published_counts(archive):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_both_challenges_together_have_58032_images(archive):
     rows = [*read_rows(archive, "isic_2019"), *read_rows(archive, "isic_2020")]
 
@@ -363,6 +461,7 @@ def test_both_challenges_together_have_58032_images(archive):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_table_of_kaggle_agrees_with_the_official_one(archive):
     official = read_rows(archive, "isic_2020")
     (archive / TABLE_2020).unlink()
@@ -409,6 +508,7 @@ def test_exports_of_the_archive_are_read(folder, usable, refused):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.slow
 def test_export_and_challenge_agree_on_the_images_they_share(archive):
     """Today's hierarchy and ISIC 2019's columns are two words for one diagnosis."""
     of_2019 = {row.image_id: row for row in read_rows(archive, "isic_2019")}

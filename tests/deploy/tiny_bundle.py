@@ -30,8 +30,14 @@ PREPROCESSING = bundle.Preprocessing(
     crop=CropParams(
         sizes_px=(48, 64),
         shard_images=8,
+        squaring="centre",
         border=BorderParams(
-            sigma_px=2.0, otsu_share=0.2, radius_share=0.9, darkness_ratio=0.3, analysis_px=64
+            analysis_px=128,
+            dark_share=0.27,
+            white_level=240,
+            least_share=0.01,
+            left_share=0.0001,
+            margin_share=0.047,
         ),
     ),
     resample="bicubic",

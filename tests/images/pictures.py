@@ -1,6 +1,8 @@
 """Pictures that tests of pixels share: generated, so that their true content is known."""
 
 import functools
+import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -13,9 +15,14 @@ from pipeline.images.field import BorderParams
 
 DECODE = DecodeParams(limit_pixels=50_000_000, limit_side_px=12_000, minimum_side_px=32)
 BORDER = BorderParams(
-    sigma_px=2.0, otsu_share=0.2, radius_share=0.9, darkness_ratio=0.3, analysis_px=256
+    analysis_px=128,
+    dark_share=0.27,
+    white_level=240,
+    least_share=0.01,
+    left_share=0.0001,
+    margin_share=0.047,
 )
-CROP = CropParams(sizes_px=(64, 96), shard_images=2, border=BORDER)
+CROP = CropParams(sizes_px=(64, 96), shard_images=2, squaring="centre", border=BORDER)
 
 
 @functools.cache
@@ -38,12 +45,31 @@ def framed(height, width, centre, radius, surround=4, seed=0):
     return np.where(inside[..., None], textured(height, width, seed), np.uint8(surround))
 
 
+def with_lesion(pixels, centre, radius, colour=(96, 52, 40)):
+    """Draw a brown disc around `centre` (y, x) on what is not darker than it."""
+    y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]] + 0.5
+    inside = np.hypot(y - centre[0], x - centre[1]) < radius
+    return np.where(inside[..., None], np.minimum(pixels, np.uint8(colour)), pixels)
+
+
 def encode(pixels, form="PNG", **options):
     """Encode an array, or a Pillow image of any mode."""
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     stream = BytesIO()
     image.save(stream, form, **options)
     return stream.getvalue()
+
+
+def deep_png(pixels):
+    """A PNG of 16 bits a channel, which Pillow cannot write, from `(height, width, 3)` uint16."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
 
 
 def oriented(pixels, orientation, form="PNG", **options):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.images.decode import DecodeParams, ImageError, decode
 from pipeline.images.resize import resize_box
-from tests.images.pictures import DECODE, encode, oriented, psnr, textured
+from tests.images.pictures import DECODE, deep_png, encode, oriented, psnr, textured
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 
@@ -125,6 +125,14 @@ def test_converting_16_bit_grey_directly_would_be_caught():
     clipped = np.asarray(Image.fromarray(values).convert("RGB"))
 
     assert (clipped == 255).mean() > 0.9
+
+
+def test_16_bit_colour_is_scaled_not_clipped():
+    pixels = textured(40, 60)
+
+    decoded = decode_whole(deep_png(pixels.astype(np.uint16) * 257))
+
+    np.testing.assert_array_equal(decoded.pixels, pixels)
 
 
 def test_palette_with_transparency_keeps_its_colours():

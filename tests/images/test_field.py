@@ -5,41 +5,175 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.images.decode import decode
-from pipeline.images.field import find_field, otsu_threshold
-from tests.images.pictures import BORDER, DECODE, encode, framed, textured
+from pipeline.images.field import cut_lines, find_field
+from tests.images.pictures import BORDER, DECODE, encode, framed, textured, with_lesion
+
+STEP_PX = 3  # of the original, that a pixel of the analysis covers in pictures of 300 by 400
 
 
-def find(pixels):
-    return find_field(decode(encode(pixels), params=DECODE, least_side_px=None), BORDER)
+def calm(pixels):
+    """Take most of the texture out, so that a lesion is told from its skin."""
+    mean = np.array([190, 140, 120])
+    return np.where(pixels > 20, mean + (pixels - mean.astype(float)) / 4, pixels).astype(np.uint8)
+
+
+def find(pixels, border=BORDER):
+    return find_field(decode(encode(pixels), params=DECODE, least_side_px=None), border)
+
+
+def share_kept(marked, region):
+    left, top, right, bottom = (int(side) for side in region)
+    return marked[top:bottom, left:right].sum() / marked.sum()
+
+
+def dark_left(pixels, region):
+    left, top, right, bottom = (int(side) for side in region)
+    return (pixels[top:bottom, left:right].max(axis=2) < 20).mean()
 
 
 @pytest.mark.parametrize(
     ("centre", "radius"), [((150, 200), 130), ((140, 160), 100), ((170, 230), 90)]
 )
-def test_box_follows_the_field(centre, radius):
-    """Blurring at the analysis size moves the edge outwards by a few pixels."""
-    half = 0.9 * radius
-    expected = (centre[1] - half, centre[0] - half, centre[1] + half, centre[0] + half)
+def test_without_a_lesion_to_be_told_the_whole_field_is_kept(centre, radius):
+    """A pale lesion could be anywhere: only lines without a lit pixel go."""
+    y, x = centre
 
-    np.testing.assert_allclose(find(framed(300, 400, centre, radius)), expected, atol=6)
+    field = find(framed(300, 400, centre, radius))
+
+    assert field.reason == "dark_surround"
+    expected = (x - radius, y - radius, x + radius, y + radius)
+    np.testing.assert_allclose(field.region, expected, atol=2 * STEP_PX)
 
 
-@pytest.mark.parametrize("scale", [1, 3])
-def test_box_is_in_pixels_of_the_original(scale):
-    field = framed(300, 400, (140, 160), 100)
-    enlarged = field.repeat(scale, axis=0).repeat(scale, axis=1)
+def test_around_a_lesion_in_the_middle_the_surround_is_cut_off():
+    pixels = with_lesion(calm(framed(300, 400, (150, 200), 130)), (150, 200), 40)
 
-    np.testing.assert_allclose(find(enlarged), np.array(find(field)) * scale, atol=1.5 * scale)
+    field = find(pixels)
+
+    assert field.reason == "dark_surround"
+    assert dark_left(pixels, field.region) <= 0.003
+    half = 130 / np.sqrt(2)
+    expected = (200 - half, 150 - half, 200 + half, 150 + half)
+    np.testing.assert_allclose(field.region, expected, atol=4 * STEP_PX)
+
+
+def test_corners_of_a_circle_that_the_image_cuts_are_cut_off():
+    pixels = with_lesion(calm(framed(300, 400, (150, 200), 210)), (150, 200), 40)
+
+    field = find(pixels)
+
+    assert field.reason == "dark_corners"
+    assert dark_left(pixels, field.region) <= 0.003
+    left, top, right, bottom = field.region
+    assert (right - left) * (bottom - top) > 0.6 * 300 * 400
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_letterbox_is_cut_to_its_picture(axis):
+    pixels = textured(300, 400).copy()
+    bars = [slice(None), slice(None)]
+    for bars[axis] in (slice(None, 40), slice(-40, None)):
+        pixels[*bars] = 3
+
+    field = find(pixels)
+
+    expected = (0, 40, 400, 260) if axis == 0 else (40, 0, 360, 300)
+    assert field.reason == "dark_surround"
+    np.testing.assert_allclose(field.region, expected, atol=STEP_PX)
+
+
+def test_bright_line_around_a_letterbox_changes_nothing():
+    pixels = textured(300, 400).copy()
+    pixels[:40], pixels[-40:] = 3, 3
+    pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:] = 200, 200, 200, 200
+
+    np.testing.assert_allclose(find(pixels).region, (0, 40, 400, 260), atol=2 * STEP_PX)
+
+
+def test_white_surround_is_cut_off():
+    field = calm(framed(300, 400, (150, 200), 140))
+    on_white = np.where(field < 20, np.uint8(252), field)
+    pixels = with_lesion(on_white, (150, 200), 40)
+
+    field = find(pixels)
+
+    assert field.reason == "white_surround"
+    left, top, right, bottom = (int(side) for side in field.region)
+    assert (pixels[top:bottom, left:right].min(axis=2) > 250).mean() <= 0.003
+
+
+def test_lesion_on_overexposed_skin_has_no_white_surround():
+    skin = np.full((300, 400, 3), 252, np.uint8)
+    y, x = np.mgrid[:300, :400]
+    wave = 100 + 25 * np.sin(7 * np.arctan2(y - 150, x - 200))
+    lesion = np.hypot(y - 150, x - 200) < wave
+
+    assert find(np.where(lesion[..., None], np.uint8((120, 70, 50)), skin)) is None
+
+
+@pytest.mark.parametrize("radius", [20, 60, 100])
+def test_lesion_that_touches_the_rim_is_kept(radius):
+    """Its outermost pixels are as dark as the surround."""
+    field = framed(300, 400, (150, 200), 210)
+    pixels = with_lesion(field, (150, 70), radius)
+    lesion = (pixels < field).any(axis=2)
+
+    kept = share_kept(lesion, find(pixels).region)
+
+    assert kept >= 0.999
+
+
+def test_lesion_as_dark_as_the_surround_is_kept():
+    field = framed(300, 400, (150, 200), 210)
+    pixels = with_lesion(field, (150, 90), 70, colour=(12, 8, 8))
+    lesion = (pixels < field).any(axis=2)
+
+    assert share_kept(lesion, find(pixels).region) >= 0.999
+
+
+def test_black_lesion_along_the_rim_is_kept():
+    """It hides a quarter of the field's outline; the circle is completed."""
+    field = framed(300, 400, (150, 200), 140)
+    pixels = with_lesion(field, (150, 60), 100, colour=(8, 6, 6))
+    lesion = (pixels < field).any(axis=2)
+
+    assert share_kept(lesion, find(pixels).region) >= 0.999
+
+
+def test_rule_that_cut_without_the_lesions_box_would_lose_it():
+    """The check of the two tests above can fail."""
+    field = framed(300, 400, (150, 200), 210)
+    lesion = (with_lesion(field, (150, 70), 60) < field).any(axis=2)
+    dark = field.max(axis=2) < 20
+
+    top, left, bottom, right = cut_lines(dark, (0, 0, 300, 400), (150, 200, 150, 200), 0.0003)
+
+    assert share_kept(lesion, (left, top, right, bottom)) < 0.9
 
 
 def test_image_without_surround_has_no_field():
     assert find(textured(300, 400)) is None
 
 
-def test_field_that_leaves_the_image_is_not_boxed():
-    assert find(framed(300, 400, (150, 200), 190)) is None
+def test_one_dark_corner_is_no_surround():
+    """It may be a lesion."""
+    pixels = textured(300, 400).copy()
+    pixels[:80, :80] = 5
+
+    assert find(pixels) is None
+
+
+def test_few_dark_pixels_are_left_alone():
+    pixels = textured(300, 400).copy()
+    for rows in (slice(None, 20), slice(-20, None)):
+        pixels[rows, :20] = 5
+
+    assert find(pixels) is None
+    assert find(pixels, dataclasses.replace(BORDER, least_share=0.001)) is not None
 
 
 def test_bright_surround_is_not_dark():
@@ -48,56 +182,73 @@ def test_bright_surround_is_not_dark():
 
 
 def test_dark_lesion_in_the_middle_is_no_surround():
-    y, x = np.mgrid[:300, :400]
-    lesion = np.hypot(y - 150, x - 200) < 100
-
-    assert find(np.where(lesion[..., None], np.uint8(8), textured(300, 400))) is None
+    assert find(with_lesion(textured(300, 400), (150, 200), 100, colour=(8, 8, 8))) is None
 
 
-def test_rim_around_the_field_is_passed_over():
-    """The region of largest axis is the rim; the field inside it is the second."""
-    pixels = framed(300, 400, (150, 200), 110)
-    pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:] = 200, 200, 200, 200
-
-    np.testing.assert_allclose(find(pixels), (101, 51, 299, 249), atol=6)
+def test_surround_that_cannot_be_cut_is_named():
+    assert find(framed(300, 400, (150, 200), 210)).reason == "surround_kept"
 
 
-def test_label_in_a_dark_corner_is_not_taken_for_the_field():
-    """A dim field leaves the image, and a white label lies inside it: a box around the label would
-    pass every other rule."""
-    pixels = framed(300, 400, (100, 100), 160) // 4
-    pixels[240:280, 330:380] = 255
-
-    assert find(pixels) is None
+@pytest.mark.parametrize("level", [0, 255])
+def test_even_image_has_no_field(level):
+    assert find(np.full((300, 400, 3), level, np.uint8)) is None
 
 
-def test_black_image_has_no_field():
-    assert find(np.zeros((300, 400, 3), np.uint8)) is None
+@pytest.mark.parametrize("scale", [1, 3])
+def test_region_is_in_pixels_of_the_original(scale):
+    field = with_lesion(framed(300, 400, (140, 160), 130), (140, 160), 30)
+    enlarged = field.repeat(scale, axis=0).repeat(scale, axis=1)
+
+    np.testing.assert_allclose(
+        find(enlarged).region, np.array(find(field).region) * scale, atol=STEP_PX * scale
+    )
 
 
-def test_otsu_finds_the_gap_between_two_groups():
-    grey = np.array([10] * 50 + [20] * 30 + [180] * 60 + [200] * 40)
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    radius=st.floats(90, 225),
+    centre=st.tuples(st.floats(120, 180), st.floats(160, 240)),
+    direction=st.floats(0, 2 * np.pi),
+    distance=st.floats(0, 1),
+    size=st.floats(0.1, 0.5),
+    surround=st.integers(0, 20),
+    is_calm=st.booleans(),
+)
+def test_lit_lesion_is_never_cut(radius, centre, direction, distance, size, surround, is_calm):
+    """Fields and lesions anywhere, also across the rim."""
+    field = framed(300, 400, centre, radius, surround)
+    field = calm(field) if is_calm else field
+    y = centre[0] + distance * radius * np.sin(direction)
+    x = centre[1] + distance * radius * np.cos(direction)
+    pixels = with_lesion(field, (y, x), size * radius)
+    lesion = (pixels < field).any(axis=2) & (field.max(axis=2) > 40)
 
-    assert 20 <= otsu_threshold(grey) < 180
+    found = find(pixels)
+
+    region = (0, 0, 400, 300) if found is None else found.region
+    left, top, right, bottom = region
+    assert 0 <= left < right <= 400 and 0 <= top < bottom <= 300
+    assert all(side == int(side) for side in region)
+    assert not lesion.any() or share_kept(lesion, region) >= 0.999
 
 
-def test_otsu_has_the_largest_variance_between_parts():
-    grey = np.random.default_rng(0).normal(90, 40, 5000).clip(0, 255).round()
+def test_lines_with_most_surround_go_first():
+    outside = np.zeros((10, 10), bool)
+    outside[0], outside[:, 9] = True, True
 
-    def between(level):
-        dark, bright = grey[grey <= level], grey[grey > level]
-        return dark.size * bright.size * (dark.mean() - bright.mean()) ** 2
-
-    assert otsu_threshold(grey) == max(range(20, 180), key=between)
+    assert cut_lines(outside, (0, 0, 10, 10), (5, 5, 5, 5), 0.01) == (1, 0, 10, 9)
+    assert cut_lines(outside, (0, 0, 10, 10), (0, 5, 5, 5), 0.01) == (0, 0, 10, 9)
+    assert cut_lines(outside, (0, 0, 10, 10), (5, 5, 5, 5), 0.5) == (0, 0, 10, 10)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"radius_share": 1.1}, "radius_share must be above 0 and at most 1. Got: 1.1."),
-        ({"otsu_share": 0.0}, "otsu_share must be above 0 and at most 1. Got: 0.0."),
-        ({"sigma_px": -1.0}, "sigma_px must be at least 0. Got: -1.0."),
-        ({"analysis_px": 8}, "analysis_px must be at least 32. Got: 8."),
+        ({"dark_share": 1.0}, "dark_share must be above 0 and below 1. Got: 1.0."),
+        ({"left_share": 0.0}, "left_share must be above 0 and below 1. Got: 0.0."),
+        ({"white_level": 300}, "white_level must be from 128 to 255. Got: 300."),
+        ({"analysis_px": 8}, "analysis_px must be at least 64. Got: 8."),
     ],
 )
 def test_values_out_of_range_are_refused(change, message):

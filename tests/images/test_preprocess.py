@@ -1,11 +1,12 @@
 """Tests of `pipeline.images.preprocess`; against the stages, see `tests/stages/test_resize.py`."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
-from pipeline.images.crop import CropParams, crop_to_square
+from pipeline.images.crop import CROP_RESAMPLE, CropParams, crop_to_square
 from pipeline.images.decode import ImageError, decode
 from pipeline.images.preprocess import cut_crops, preprocess
 from pipeline.images.resize import resize_to_square
@@ -78,10 +79,10 @@ def test_small_field_of_a_large_image_is_decoded_finely():
     coarse = decode(data, params=DECODE, least_side_px=CROP.least_side_px)
     assert cropped.box.side_px / coarse.shrink < 96
     exact = crop_to_square(
-        decode(encode(pixels), params=DECODE, least_side_px=None), cropped.box, 96
+        decode(encode(pixels), params=DECODE, least_side_px=None), cropped.box, 96, "centre"
     )
     assert psnr(cropped.crops[96], exact) >= 42
-    assert psnr(crop_to_square(coarse, cropped.box, 96), exact) < 42
+    assert psnr(crop_to_square(coarse, cropped.box, 96, "centre"), exact) < 42
 
 
 def test_size_that_is_not_cut_is_refused():
@@ -99,9 +100,40 @@ def test_bad_file_is_named(tmp_path):
 
 def test_order_of_sizes_changes_nothing():
     data = encode(textured(801, 1009), "JPEG")
-    turned = CropParams(sizes_px=(96, 64), shard_images=2, border=BORDER)
+    turned = CropParams(sizes_px=(96, 64), shard_images=2, squaring="centre", border=BORDER)
 
     one, other = run(data).arrays, run(data, crop_params=turned).arrays
 
     for pair in one:
         np.testing.assert_array_equal(one[pair], other[pair])
+
+
+@pytest.mark.parametrize("squaring", ["pad", "stretch"])
+def test_squaring_reaches_the_arrays(squaring):
+    """Training and CAD both come through here."""
+    data = encode(textured(200, 300))
+    params = dataclasses.replace(CROP, squaring=squaring)
+
+    array = run(data, crop_params=params).arrays[96, 32]
+
+    assert psnr(array, run(data).arrays[96, 32]) < 30
+    assert (array[0] == 0).all() == (squaring == "pad")
+
+
+def test_smaller_crop_is_cut_out_of_the_larger_one():
+    crops = cut_crops(encode(textured(200, 300)), decode_params=DECODE, crop_params=CROP).crops
+
+    expected = resize_to_square(crops[96], 64, resample=CROP_RESAMPLE)
+    np.testing.assert_array_equal(crops[64], expected)
+
+
+def test_smaller_crop_is_not_cut_out_of_one_that_was_enlarged():
+    """The middle of 80 pixels is enlarged to 96: what shrinks to 64 comes from the 80."""
+    data = encode(textured(80, 120))
+    decoded = decode(data, params=DECODE, least_side_px=None)
+
+    cropped = cut_crops(data, decode_params=DECODE, crop_params=CROP)
+
+    np.testing.assert_array_equal(
+        cropped.crops[64], crop_to_square(decoded, cropped.box, 64, "centre")
+    )

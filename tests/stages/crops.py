@@ -12,8 +12,14 @@ parallel: {engine: local, workers: 1, ray_address: ""}
 crop:
   sizes_px: [64, 96]
   shard_images: 2
+  squaring: centre
   border:
-    {sigma_px: 2.0, otsu_share: 0.2, radius_share: 0.9, darkness_ratio: 0.3, analysis_px: 256}
+    analysis_px: 128
+    dark_share: 0.27
+    white_level: 240
+    least_share: 0.01
+    left_share: 0.0001
+    margin_share: 0.047
 resize: {resample: bicubic, shard_images: 2}
 member:
   b4: {crop_px: 96, input_px: 32, epochs: 1}

@@ -29,6 +29,7 @@ def write_table(path, folds):
             "image_id": f"case{number}",
             "sha256": f"{number:064x}",
             "perceptual_hash": "-".join(["0" * 64] * 8),
+            "group_id": f"case{number}",
             "fold": fold,
             "age_years": str(10 * number),
         }

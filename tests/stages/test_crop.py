@@ -1,14 +1,18 @@
 """Tests of `stages.crop`."""
 
 import csv
+import hashlib
 import re
+import struct
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, PngImagePlugin
 
 from pipeline import manifest
 from pipeline.archives import EncodedShards
@@ -17,7 +21,7 @@ from pipeline.images.png import decode_png
 from pipeline.storage import StorageError, sha256_of
 from stages.crop import main
 from tests.images.pictures import encode, textured
-from tests.stages.crops import contents, write_project
+from tests.stages.crops import PICTURES, contents, write_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +49,9 @@ def test_every_image_is_cut_at_every_size_in_the_order_of_their_names(project, c
         assert shards.image_ids == ("ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_5")
         shapes = {decode_png(shards.read(image_id)).shape for image_id in shards.image_ids}
         assert shapes == {(size_px, size_px, 3)}
-    assert capsys.readouterr().out == "crop: 5 images, 1 with a dark surround, 5 cut now, in crop\n"
+    assert capsys.readouterr().out == (
+        "crop: 5 images, 1 with a border, 0 that only Pillow could decode, 5 cut now, in crop\n"
+    )
 
 
 def test_boxes_are_in_pixels_of_the_upright_original(project):
@@ -59,14 +65,36 @@ def test_boxes_are_in_pixels_of_the_upright_original(project):
         "top_px": "0.0",
         "right_px": "350.0",
         "bottom_px": "300.0",
-        "reason": "centre",
+        "reason": "no_border",
         "width_px": "400",
         "height_px": "300",
+        "decoder": "simplejpeg",
     }
     assert boxes["ISIC_4"]["reason"] == "dark_surround"
-    assert abs(float(boxes["ISIC_4"]["left_px"]) - 80) <= 5
+    assert abs(float(boxes["ISIC_4"]["left_px"]) - 70) <= 5
 
 
+def test_image_that_only_pillow_could_decode_is_counted(project, capsys):
+    """Bytes between two segments, where none may be."""
+    path = project / "raw/ISIC_3.jpg"
+    data = path.read_bytes()
+    start = data.index(b"\xff\xda")
+    path.write_bytes(data[:start] + b"junk" + data[start:])
+    table = project / "manifest.csv"
+    old = hashlib.sha256(data).hexdigest()
+    table.write_text(table.read_text().replace(old, sha256_of(path)))
+
+    run()
+
+    assert ", 1 that only Pillow could decode, 5 cut now, in crop" in capsys.readouterr().out
+    with open(project / "crop/boxes.csv", newline="") as file:
+        decoders = {row["image_id"]: row["decoder"] for row in csv.DictReader(file)}
+    assert decoders["ISIC_3"] == "pillow_fallback"
+    assert decoders["ISIC_1"] == "pillow"  # a PNG
+    assert decoders["ISIC_2"] == "simplejpeg"
+
+
+@pytest.mark.slow
 def test_number_of_workers_changes_no_byte(project):
     run("one", workers=1)
     run("three", workers=3)
@@ -94,6 +122,7 @@ def change_project(project, rng):
     )
 
 
+@pytest.mark.slow
 def test_crops_of_a_history_are_those_of_a_first_run(project, capsys):
     """Whatever was there before, the same images give the same bytes."""
     rng = np.random.default_rng(0)
@@ -123,7 +152,7 @@ def test_whole_archives_are_taken_as_the_same_files(project):
 def test_another_setting_cuts_every_image_again(project, capsys):
     run()
     text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("radius_share: 0.9", "radius_share: 0.8"))
+    (project / "params.yaml").write_text(text.replace("dark_share: 0.27", "dark_share: 0.26"))
 
     run()
 
@@ -212,3 +241,58 @@ def test_command_ends_in_one_message_and_status_1(project):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "error: every image of the manifest must be usable. Got 1 that are not:" in done.stderr
+
+
+SECRET = "canary-3f9c"
+
+
+def write_with_secrets(path, form):
+    """Write an image whose every place for words says where and by whom it was taken."""
+    exif = Image.Exif()
+    exif[0x010E] = exif[0x013B] = f"{SECRET} artist"
+    exif[0x8825] = {1: "N", 2: (48.0, 12.0, 30.0), 3: "E", 4: (16.0, 22.0, 1.0), 29: SECRET}
+    options = {"exif": exif, "icc_profile": f"{SECRET} profile".encode()}
+    if form == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_text("Author", SECRET)
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", f"<x>{SECRET}</x>")
+    else:
+        options |= {"comment": SECRET, "xmp": f"<x>{SECRET}</x>".encode()}
+    path.write_bytes(encode(textured(120, 160), form, **options))
+
+
+def chunks(png):
+    """Name the chunks of a PNG file."""
+    found, place = [], 8
+    while place < len(png):
+        (length,) = struct.unpack(">I", png[place : place + 4])
+        found.append(png[place + 4 : place + 8])
+        place += 12 + length
+    return found
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_crops_carry_no_word_of_where_or_by_whom_an_image_was_taken(project, form):
+    path = project / "raw/ISIC_3.jpg"
+    write_with_secrets(path, form)
+    with Image.open(path) as image:
+        assert image.getexif().get_ifd(0x8825)[1] == "N"  # the fault is planted
+    assert path.read_bytes().count(SECRET.encode()) >= 4
+    table = (project / "manifest.csv").read_text()
+    old, new = sha256(PICTURES["ISIC_3.jpg"]), sha256(path.read_bytes())
+    (project / "manifest.csv").write_text(table.replace(old, new))
+
+    run()
+
+    for size_px in (64, 96):
+        png = EncodedShards(project / "crop" / str(size_px)).read("ISIC_3")
+        assert set(chunks(png)) == {b"IHDR", b"IDAT", b"IEND"}
+        with Image.open(BytesIO(png)) as image:
+            assert not image.getexif()
+            assert image.info == {}
+    written = b"".join(contents(project / "crop").values())
+    assert [word for word in (SECRET.encode(), b"Exif") if word in written] == []
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()

@@ -12,11 +12,13 @@ from pipeline import manifest, params
 from pipeline.classes import CLASSES
 from pipeline.params import ParamsError
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
+from pipeline.scoring.too_good import TooGoodError
 from stages.evaluate import EvaluateParams, main
 
 PARAMS = """
 ensemble: {members: [b4, b5], fold: 0, regularisation_c: 1.0}
-evaluate: {bootstrap_repeats: 40, interval: 0.95, seed: 1}
+evaluate: {bootstrap_repeats: 40, interval: 0.95, seed: 1, too_good_auroc: 0.995}
+split: {train_folds: [0]}
 """
 RANKS, CHANCES = list(RANK_SCORES), list(PROBABILITIES)
 
@@ -214,15 +216,66 @@ def test_an_empty_test_set_ends_in_a_message(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("path", "split", "model"),
+    [
+        ("predict/b5-0/predictions.csv", "out_of_fold", "b5-0 must .* on its own fold"),
+        ("predict/b4-0/predictions.csv", "test", "b4-0 must .* on the test set"),
+        ("ensemble/predictions.csv", "test", "the ensemble must .* on the test set"),
+    ],
+)
+def test_model_that_was_told_the_answers_is_caught_and_nothing_written(
+    tmp_path, path, split, model
+):
+    frame, _ = make_project(tmp_path)
+    table = pd.read_csv(tmp_path / path)
+    rows = (table.split == split).to_numpy()
+    truth = np.eye(9)[frame.diagnosis.map(CLASSES.index)]
+    columns = RANKS if path.startswith("ensemble") else CHANCES
+    table.loc[rows, columns] = truth[rows]
+    table.to_csv(tmp_path / path, index=False)
+
+    with pytest.raises(TooGoodError, match=rf"^{model}\. Got: 1\.0000"):
+        run(tmp_path)
+
+    assert not (tmp_path / "report").exists()
+
+
+def test_member_of_another_trained_fold_is_caught_too(tmp_path):
+    frame, tables = make_project(tmp_path)
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("[0]", "[0, 1]"))
+    truth = np.eye(9)[frame.diagnosis.map(CLASSES.index)]
+    for member in ("b4", "b5"):
+        table = tables[member].assign(fold=1)
+        if member == "b5":
+            table[CHANCES] = truth
+        folder = tmp_path / "predict" / f"{member}-1"
+        folder.mkdir()
+        table[(frame.fold == "test").to_numpy()].to_csv(folder / "predictions.csv", index=False)
+
+    with pytest.raises(TooGoodError, match=r"^b5-1 must .* on the test set\. Got: 1\.0000"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("section", "message"),
     [
-        ("{bootstrap_repeats: 0, interval: 0.95, seed: 1}", "bootstrap_repeats must be at least 1"),
         (
-            "{bootstrap_repeats: 9, interval: 95, seed: 1}",
+            "{bootstrap_repeats: 0, interval: 0.95, seed: 1, too_good_auroc: 1}",
+            "bootstrap_repeats must be at least 1",
+        ),
+        (
+            "{bootstrap_repeats: 9, interval: 95, seed: 1, too_good_auroc: 1}",
             r"interval must be in \(0, 1\)\. Got: 95",
         ),
-        ("{bootstrap_repeats: 9, interval: 0.95, seed: -1}", "seed must be at least 0"),
-        ("{bootstrap_repeat: 9, interval: 0.95, seed: 1}", r"Unknown: \['bootstrap_repeat'\]"),
+        (
+            "{bootstrap_repeats: 9, interval: 0.95, seed: -1, too_good_auroc: 1}",
+            "seed must be at least 0",
+        ),
+        ("{bootstrap_repeats: 9, interval: 0.95, seed: 1, too_good_auroc: 0.5}", "above 0.5"),
+        (
+            "{bootstrap_repeat: 9, interval: 0.95, seed: 1, too_good_auroc: 1}",
+            r"Unknown: \['bootstrap_repeat'\]",
+        ),
     ],
 )
 def test_params_out_of_range_are_refused(tmp_path, section, message):

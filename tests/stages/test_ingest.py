@@ -16,6 +16,7 @@ from pipeline.images.decode import DecodeParams
 from pipeline.storage import sha256_of
 from stages import ingest
 from tests.cases.tables import write_csv
+from tests.images.pictures import deep_png, encode, oriented, textured
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
@@ -51,6 +52,65 @@ def run(raw="raw", form="isic_cli"):
         pd.read_csv(folder / "quarantine.csv", dtype=str, keep_default_na=False),
         json.loads((folder / "summary.json").read_text()),
     )
+
+
+def write_images(raw):
+    """Write images of every unusual kind; return the sizes of those that can be used."""
+    picture = Image.fromarray(textured(40, 60))
+    whole = encode(textured(40, 60), "JPEG")
+    modes = [("PNG", mode) for mode in ("1", "L", "LA", "P", "RGBA")]
+    modes += [("JPEG", mode) for mode in ("L", "CMYK", "YCbCr")]
+    files = {
+        **{f"{form} {mode}.{form}": encode(picture.convert(mode), form) for form, mode in modes},
+        "grey of 16 bits.png": encode(textured(40, 60)[..., 0].astype(np.uint16) * 257),
+        "colour of 16 bits.png": deep_png(textured(40, 60).astype(np.uint16) * 257),
+        "png named.jpg": encode(picture),
+        "jpeg named.png": whole,
+        "naïve 病变.jpeg": whole,
+        "n" * 240 + ".jpg": whole,
+        "UPPER.JPG": whole,
+        **{f"turned {n}.jpg": oriented(textured(40, 60), n, "JPEG") for n in range(1, 9)},
+    }
+    useless = {
+        "empty.jpg": b"",
+        "page.jpg": b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
+        "half.jpg": whole[: len(whole) // 2],
+        "half.png": encode(picture)[:900],
+        "gif.jpg": encode(picture, "GIF"),
+    }
+    raw.mkdir()
+    for name, data in (files | useless).items():
+        (raw / name).write_bytes(data)
+    (raw / "linked.jpg").symlink_to("png named.jpg")
+    (raw / "dangling.jpg").symlink_to("nowhere.jpg")
+    (raw / "a folder.jpg").mkdir()
+    return {Path(name).stem: (60, 40) for name in [*files, "linked.jpg"]}
+
+
+def test_unusual_images_are_taken_and_useless_ones_refused_each_with_its_reason():
+    sizes = write_images(Path("raw"))
+    refused = {"empty", "page", "half", "gif", "dangling", "a folder", "../raw/linked"}
+    names = sorted(sizes.keys() | refused)
+    write_csv(Path("raw/metadata.csv"), "isic_id,diagnosis_1", *(f"{n},Benign" for n in names))
+
+    cases, quarantine, summary = run()
+
+    found = zip(cases.width_px, cases.height_px, strict=True)
+    assert dict(zip(cases.image_id, found, strict=True)) == sizes
+    reasons = dict(zip(quarantine.image_id, quarantine.reason, strict=True))
+    assert reasons.keys() == refused
+    for image_id, part in {
+        "empty": "must be a JPEG or PNG image. Got: 0 bytes.",
+        "page": "must be a JPEG or PNG image. Got: a file that starts with b'<!DOCTYP'.",
+        "gif": "must be a JPEG or PNG image. Got: a file that starts with b'GIF87a",
+        "half": "image must be one file. Got: ['raw/half.jpg', 'raw/half.png'].",
+        "dangling": "raw/dangling.jpg must be a readable file. Got: No such file or directory.",
+        "a folder": "image file a folder.jpg, .jpeg or .png must exist.",
+        "../raw/linked": "image id must be a file's name, without slashes",
+    }.items():
+        assert part in reasons[image_id]
+    assert summary["rows_in"] == len(names) == summary["kept"] + summary["quarantined"]
+    assert summary["files_without_row"] == 0
 
 
 def test_cases_go_on_past_every_kind_of_bad_one(capsys):
@@ -90,8 +150,9 @@ def test_cases_go_on_past_every_kind_of_bad_one(capsys):
         assert f"raw/images/{name}" in reasons[name[0]]
     assert capsys.readouterr().out == (
         "ingest: 5 of 5 images of here decoded, the others known\n"
-        "ingest: 11 rows of here, 2 kept, 9 quarantined, 1 files without a row, "
-        "in data/ingest/here\n"
+        "ingest: here, 11 rows = 2 kept + 9 quarantined (3 unreadable image, 2 conflicting rows, "
+        "1 no image, 1 not dermoscopic, 1 unknown diagnosis, 1 wrong age); "
+        "1 files without a row, in data/ingest/here\n"
     )
 
 
@@ -208,6 +269,7 @@ def test_other_limits_decode_every_image_again(capsys):
     assert "ingest: 1 of 1 images of here decoded" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_several_processes_find_what_one_finds():
     """More than 64 images are spread over the processors."""
     for seed in range(70):
@@ -238,6 +300,28 @@ def test_source_without_any_usable_case_ends_in_one_message_and_writes_nothing(c
     assert not Path("data").exists()
 
 
+def test_table_of_a_header_alone_ends_in_one_message():
+    draw(Path("raw/a.jpg"), 1)
+    write_csv(Path("raw/metadata.csv"), HEADER)
+
+    with pytest.raises(ValueError, match=r"at least one usable case\. Got: 0 rows, all refused"):
+        run()
+    assert not Path("data").exists()
+
+
+def test_folders_per_class_need_no_table():
+    for seed, name in enumerate(("nevus/1.jpg", "melanoma/1.jpg", "other/1.jpg")):
+        draw(Path("raw", name), seed)
+
+    cases, quarantine, _ = run(form="class_folders")
+
+    assert dict(zip(cases.path, cases.diagnosis, strict=True)) == {
+        "raw/melanoma/1.jpg": "MEL",
+        "raw/nevus/1.jpg": "NV",
+    }
+    assert quarantine.reason.tolist() == ["folders must name one class. Got: [] from 'other'."]
+
+
 def test_table_without_a_column_ends_the_stage_and_writes_nothing():
     draw(Path("raw/a.jpg"), 1)
     write_csv(Path("raw/metadata.csv"), "isic_id,sex", "a,male")
@@ -253,6 +337,7 @@ def test_form_that_is_not_known_is_refused_by_the_command(capsys):
     assert "invalid choice: 'ham'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.data
 def test_real_originals_are_taken_whole_with_the_sizes_of_their_table():

@@ -15,7 +15,16 @@ from stages import split
 from tests.cases.tables import make_manifest
 
 PARAMS = """
-split: {seed: 7, test_share: 0.2, folds: 3, train_folds: [0], near_duplicate_bits: 24}
+split:
+  seed: 7
+  test_share: 0.2
+  folds: 3
+  train_folds: [0]
+  near_duplicate_bits: 24
+  keep: ""
+  keep_sha256: ""
+  too_good_auroc: 0.995
+  too_good_cases: 10
 """
 NO_SOURCE = "sources: {}\n"
 
@@ -107,7 +116,7 @@ def test_image_of_two_sources_is_written_once_and_counted():
 
 def test_one_id_for_two_files_is_refused_and_nothing_is_written():
     write_source("first", patients("a", 20))
-    write_source("second", patients("a", 1, sha256="00"))
+    write_source("second", patients("a", 1, sha256="00" * 32))
 
     with pytest.raises(SplitError, match=r"Got: 'a0' for different files in \['first', 'second'\]"):
         run()
@@ -130,7 +139,7 @@ def test_leak_planted_into_the_stage_leaves_no_manifest(monkeypatch):
     """A fault in the dealing must not get past the proof."""
     write_source("a", patients("a", 60))
 
-    def deal_by_row(frame, duplicates, params):
+    def deal_by_row(frame, duplicates, params, earlier):
         folds = ["test", "0", "1", "2"] * (len(frame) // 4)
         return frame.assign(group_id=frame.image_id, fold=folds)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.cases.tables import TableError
 from tools import recipe
 from tools.recipe import RecipeError, apply_recipe
 from tools.scratch import NOBODY
@@ -163,7 +164,6 @@ def test_force_overwrites_edits(root):
         ("broken", [], r"recipes/broken\.yaml must be YAML"),
         ("real", [], r'takes its images from DATA="folder …"\. Got: none'),
         ("long", ["../clinic-b"], r"has sources of its own and takes no DATA"),
-        ("real", ["../nowhere"], r"Got: no file \.\./nowhere/metadata\.csv"),
         ("real", ["../clinic-b", "../clinic-b"], r"must differ in name\. Got: 'clinic-b' twice"),
     ],
 )
@@ -172,6 +172,37 @@ def test_refusal_says_why_and_leaves_params_as_they_were(root, name, folders, me
         apply_recipe(root, name, folders, force=False)
 
     assert git_status(root) == ""
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("../nowhere", r"\.\./nowhere must be a folder with images"),
+        ("recipes", r"recipes must have a known form \(isic_2019: .* Got: \['broken\.yaml', "),
+    ],
+)
+def test_folder_of_no_known_form_is_refused(root, folder, message):
+    with pytest.raises(TableError, match=message):
+        apply_recipe(root, "real", [folder], force=False)
+
+    assert git_status(root) == ""
+
+
+def test_form_of_each_folder_is_recognised(root):
+    forms = {
+        "HAM10000_metadata": "ham10000",
+        "train.csv": "isic_2020",
+        "nevus/a.jpg": "class_folders",
+    }
+    for name, form in forms.items():
+        (root.parent / form / name).parent.mkdir(parents=True)
+        (root.parent / form / name).touch()
+
+    apply_recipe(root, "real", [f"../{form}" for form in forms.values()], force=False)
+
+    assert values(root)["sources"] == {
+        form: {"form": form, "path": f"../{form}"} for form in forms.values()
+    }
 
 
 def test_folder_without_a_commit_is_refused(tmp_path):
