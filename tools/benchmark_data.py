@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.command import run_stage
 from pipeline.deploy.machine import describe_machine
 from pipeline.storage import read_json, write_json
-from tools import benchmark_decode, benchmark_feed, benchmark_scaling
+from tools import benchmark_decode, benchmark_feed, benchmark_noop, benchmark_scaling
 from tools.benchmark_part import draw_bars, goals_table, rows_table
 
 TARGET = Path("reports/benchmark-data")
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "decode": benchmark_decode.measure,
     "scaling": benchmark_scaling.measure,
     "feed": benchmark_feed.measure,
+    "noop": benchmark_noop.measure,
 }
 DISTRIBUTIONS = ("pillow", "simplejpeg", "pyvips", "pyvips-binary", "scipy")
 

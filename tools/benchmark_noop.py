@@ -1,4 +1,4 @@
-"""What `dvc repro` with nothing to do costs, against DVC's own start-up.
+"""Part `noop` of `make benchmark-data`: what `dvc repro` with nothing to do costs.
 
 Usage: python -m tools.benchmark_noop [--images 33126] [--rounds 5]
 
@@ -16,7 +16,6 @@ has hashed before, never at their bytes.
 
 import argparse
 import importlib.util
-import json
 import shutil
 import statistics
 import subprocess
@@ -32,6 +31,7 @@ from tqdm import tqdm
 from pipeline import params
 from pipeline.command import run_stage
 from pipeline.shard_plan import plan_shards
+from tools.benchmark_part import goal, goals_table, rows_table
 from tools.dvc import dvc
 from tools.recipe import apply_recipe, read_recipe, round_trip
 from tools.scratch import copy_sources
@@ -40,20 +40,59 @@ SOURCE = "isic_2020"
 RAW = Path("data/raw/isic-2020")
 # Other stages write a handful of files each, whatever the number of images.
 OTHER_FILES = 12
+IMAGES = 33_126  # of ISIC 2020
 FEW_IMAGES = 100
+ROUNDS = 5
+TIMES_GOAL = 3.0
+OUTPUTS_GOAL = 0.2
 REPOSITORIES = ("start_up", "raw", "outputs", "wiring", "project")
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    figures = measure(args.images, args.rounds)
-    print(json.dumps(figures, indent=2))
-    times = figures["times_start_up"]
+    figures = time_repositories(args.images, args.rounds)
+    print(f"{rows_table(rows_of(figures))}\n\n{goals_table(goals_of(figures))}")
     print(
-        f"benchmark_noop: dvc repro with nothing to do at {args.images} images, in times of DVC's "
-        f"start-up: {times['outputs']:.2f}, outputs add {figures['outputs_add']:.2f} of it; with "
-        f"all stages {times['project']:.2f} ({times['wiring']:.2f} at {FEW_IMAGES} images)"
+        f"benchmark_noop: {figures['images']} images, {figures['output_files']} files of outputs, "
+        f"medians of {figures['rounds']} rounds, YAML parsed in "
+        f"{'C' if figures['yaml_in_c'] else 'Python'}"
     )
+
+
+def measure(_data: Path) -> dict[str, Any]:
+    """Time the repositories at as many images as ISIC 2020 has; no original is needed."""
+    figures = time_repositories(IMAGES, ROUNDS)
+    seconds = figures["seconds"]
+    return {
+        "rows": rows_of(figures),
+        "goals": goals_of(figures),
+        "charts": [
+            {
+                "title": f"dvc repro with nothing to do, {IMAGES:,} images",
+                "unit": "s",
+                "bars": {name: seconds[name] for name in (*REPOSITORIES[:0:-1], "start_up")},
+            }
+        ],
+        "figures": figures,
+    }
+
+
+def rows_of(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the repositories."""
+    return [
+        {"repository": name, "s": seconds, "times start-up": figures["times_start_up"][name]}
+        for name, seconds in figures["seconds"].items()
+    ]
+
+
+def goals_of(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the goals: with one stage between raw folder and outputs, and with all of them."""
+    times = figures["times_start_up"]
+    return [
+        goal("dvc repro, nothing to do, times start-up", times["outputs"], at_most=TIMES_GOAL),
+        goal("of which outputs add", figures["outputs_add"], at_most=OUTPUTS_GOAL),
+        goal("the same with all stages of this project", times["project"], at_most=TIMES_GOAL),
+    ]
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -62,12 +101,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--images", type=int, default=33_126, help="files of the raw folder")
-    parser.add_argument("--rounds", type=int, default=5, help="timed runs of each repository")
+    parser.add_argument("--images", type=int, default=IMAGES, help="files of the raw folder")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="timed runs of each repository")
     return parser.parse_args(argv)
 
 
-def measure(images: int, rounds: int) -> dict[str, Any]:
+def time_repositories(images: int, rounds: int) -> dict[str, Any]:
     """Time `dvc repro` with nothing to do in each repository, in turns.
 
     Args:

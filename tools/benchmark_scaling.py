@@ -113,7 +113,7 @@ def measure_memory(data: Path, images: int, workers: int) -> dict[str, float]:
         steps = plan_steps(named, settings.shard_images, [], SUFFIX)
         results = map_in_order(crop_image, jobs, workers)
         with open_writers(Path(folder), settings) as writers:
-            write_crops(writers, jobs, steps, results, NOTHING)
+            write_crops(writers, named, steps, results, NOTHING)
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {
         "writer": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
