@@ -42,7 +42,7 @@ def project(tmp_path):
     from pipeline import manifest
 
     table = pd.DataFrame({name: "" for name in manifest.COLUMNS}, index=range(63))
-    table = table.assign(width_px=32, height_px=32, group_id="", **columns)
+    table = table.assign(width_px=32, height_px=32, group_id=cases.image_ids, **columns)
     table.to_csv(tmp_path / "manifest.csv", index=False)
     return tmp_path
 
