@@ -1,6 +1,6 @@
 """What an archive of any size costs, from unit costs measured here.
 
-Usage: python -m tools.benchmark_scale ../shared/data/isic_acral ../shared/data/uda1 [--limit 60]
+Usage: python -m tools.benchmark_scale ../shared/data/isic_acral [--limit 60] [--least-megapixels 0]
 
 Does the work of stages `ingest`, `crop` and `resize` on originals of some folders on one core, at
 the paper's sizes; writes and reads a manifest and an index of generated rows; and searches near
@@ -14,6 +14,7 @@ import math
 import os
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from tqdm import tqdm
 
 from pipeline import manifest, params
@@ -58,7 +60,13 @@ class Unit:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    units = measure(args.folders, args.limit)
+    paths = pick(args.folders, args.limit, args.least_megapixels)
+    with tempfile.TemporaryDirectory(prefix="benchmark-scale-") as scratch:
+        units = [
+            *measure_images(paths, Path(scratch)),
+            *measure_tables(Path(scratch)),
+            *measure_search(),
+        ]
     table = pd.DataFrame(
         [
             {"cost": unit.name, "one image": unit.value / unit.images, "power": unit.power}
@@ -80,6 +88,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("folders", nargs="+", type=Path, help="folders of originals")
     parser.add_argument("--limit", type=int, default=60, help="originals, taken evenly from all")
+    parser.add_argument("--least-megapixels", type=float, default=0.0, help="of each original")
     return parser.parse_args(argv)
 
 
@@ -91,36 +100,18 @@ def show(unit: Unit, images: int) -> str:
     return f"{value / 1e9:.3g} GB" if unit.unit == "bytes" else f"{value:.3g}"
 
 
-def measure(folders: Sequence[Path], limit: int) -> list[Unit]:
-    """Measure every unit cost.
-
-    Args:
-        folders: With JPEG or PNG originals, at any depth.
-        limit: How many of them, taken evenly.
-
-    Returns:
-        Costs in seconds of one core, bytes, and files.
-    """
-    with tempfile.TemporaryDirectory(prefix="benchmark-scale-") as name:
-        scratch = Path(name)
-        return [
-            *measure_images(pick(folders, limit), scratch),
-            *measure_tables(scratch),
-            *measure_search(),
-        ]
-
-
-def pick(folders: Sequence[Path], limit: int) -> list[Path]:
-    """Take originals evenly from all that the folders hold."""
-    found = [
-        folder / path
-        for folder in folders
-        for paths in find_images(folder).values()
-        for path in paths
-    ]
+def pick(folders: Sequence[Path], limit: int, least_megapixels: float) -> list[Path]:
+    """Take originals that are large enough, evenly from all that the folders hold."""
+    found = []
+    for folder in folders:
+        for path in (folder / path for paths in find_images(folder).values() for path in paths):
+            with Image.open(path) as image:
+                if math.prod(image.size) >= least_megapixels * 1e6:
+                    found.append(path)
     if not found:
         raise ValueError(f"{[str(folder) for folder in folders]} must hold images. Got: none.")
-    return [found[number] for number in np.linspace(0, len(found) - 1, limit).astype(int)]
+    count = min(limit, len(found))
+    return [found[number] for number in np.linspace(0, len(found) - 1, count).astype(int)]
 
 
 def measure_images(paths: list[Path], scratch: Path) -> list[Unit]:
@@ -243,7 +234,14 @@ def measure_search() -> list[Unit]:
         find_duplicates(cases.iloc[:rows].reset_index(drop=True), bits)
         seconds.append(time.process_time() - start)
     power = math.log(seconds[1] / seconds[0]) / math.log(SEARCH_ROWS[1] / SEARCH_ROWS[0])
-    return [Unit("split: near duplicates", "s", seconds[1], SEARCH_ROWS[1], max(1.0, power))]
+    tracemalloc.start()
+    find_duplicates(cases, bits)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return [
+        Unit("split: near duplicates", "s", seconds[1], SEARCH_ROWS[1], max(1.0, power)),
+        Unit("split: near duplicates, memory", "bytes", peak, SEARCH_ROWS[1]),
+    ]
 
 
 if __name__ == "__main__":

@@ -25,13 +25,16 @@ def test_originals_are_taken_evenly_from_all_folders(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         for number in range(10):
-            (tmp_path / folder / f"{number}.jpg").touch()
+            (tmp_path / folder / f"{number}.jpg").write_bytes(
+                encode(textured(100, 100 + 2 * number), "JPEG")
+            )
 
-    taken = pick([tmp_path / "a", tmp_path / "b"], 5)
+    taken = pick([tmp_path / "a", tmp_path / "b"], 5, 0.0)
 
     assert [path.parent.name for path in taken] == ["a", "a", "a", "b", "b"]
+    assert {path.stem for path in pick([tmp_path], 9, 0.0118)} == {"9"}
     with pytest.raises(ValueError, match=r"must hold images\. Got: none\.$"):
-        pick([ROOT / "docs"], 5)
+        pick([ROOT / "docs"], 5, 0.0)
 
 
 def test_generated_rows_are_a_manifest(tmp_path):
@@ -45,7 +48,9 @@ def test_disk_is_that_of_the_arrays_and_the_files(tmp_path, monkeypatch):
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(encode(textured(900, 1000), "JPEG"))
 
-    units = {unit.name: unit for unit in measure_images(pick([tmp_path], 3), tmp_path / "scratch")}
+    units = {
+        unit.name: unit for unit in measure_images(pick([tmp_path], 3, 0.0), tmp_path / "scratch")
+    }
 
     assert units["resize b4: disk"].value == 3 * 380 * 380 * 3
     assert units["resize b5: disk"].value == 3 * 448 * 448 * 3
