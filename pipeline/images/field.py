@@ -90,17 +90,17 @@ def find_field(decoded: Decoded, border: BorderParams) -> Field | None:
 def shrink(decoded: Decoded, analysis_px: int) -> np.ndarray:
     """Return `(height, width, 3)` uint8 RGB, the shorter side `analysis_px` or less.
 
-    Of a large image every second, third ... pixel is read, as many as leave four to average.
+    Of a large image every second, third ... row is read, as many as leave two to average.
     """
     width, height = decoded.width_px, decoded.height_px
     scale = min(analysis_px / min(width, height), 1.0)
     size = round(height * scale), round(width * scale)
     step = max(1, int(min(width, height) / decoded.shrink / analysis_px / 2))
-    pixels = decoded.pixels[step // 2 :: step, step // 2 :: step]
+    pixels = decoded.pixels[step // 2 :: step]
     rows, columns = pixels.shape[:2]
-    left, top, right, bottom = (side / step for side in decoded.locate(0, 0, width, height))
-    inside = max(left, 0.0), max(top, 0.0), min(right, columns), min(bottom, rows)
-    return resize_box(np.ascontiguousarray(pixels), inside, size, resample="bilinear")
+    left, top, right, bottom = decoded.locate(0, 0, width, height)
+    inside = max(left, 0.0), max(top / step, 0.0), min(right, columns), min(bottom / step, rows)
+    return resize_box(pixels, inside, size, resample="bilinear")
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:

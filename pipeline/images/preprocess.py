@@ -14,7 +14,7 @@ from pipeline.images.crop import CROP_RESAMPLE, Box, CropParams, crop_to_square,
 from pipeline.images.decode import Decoded, DecodeParams, decode
 from pipeline.images.resize import resize_to_square
 
-PREPROCESSING_VERSION = 2  # raised when the same file would give other pixels
+PREPROCESSING_VERSION = 3  # raised when the same file would give other pixels
 
 
 @dataclass(frozen=True, eq=False)

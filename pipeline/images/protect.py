@@ -115,22 +115,28 @@ def find_lesion(difference: np.ndarray, inside: np.ndarray) -> np.ndarray | None
     labels, parts = ndimage.label(difference > max(LEAST_DIFFERENCE, EDGE_SHARE * peak))
     if not parts:
         return None
-    numbers = np.arange(1, parts + 1)
-    weight = ndimage.sum(difference, labels, numbers)
-    core = ndimage.maximum(difference, labels, numbers)
+    weight, core = np.zeros(parts + 1), np.zeros(parts + 1)  # by label; 0 is skin
+    marked = labels > 0
+    np.add.at(weight, labels[marked], difference[marked])
+    np.maximum.at(core, labels[marked], difference[marked])
     chosen = (weight >= PART_SHARE * weight.max()) & (core >= CORE_SHARE * peak)
-    return np.isin(labels, numbers[chosen]) if chosen.any() else None
+    return chosen[labels] if chosen.any() else None
 
 
 def _surface(depth: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return the light's terms, `(height, width, 5)`: a bowl, and a fall at the rim."""
+    """Return the light's terms, `(height, width, 5)`: one, a bowl, and a fall at the rim.
+
+    All are 0 outside.
+    """
     top, left, bottom, right = bounding_box(depth > 0)
     side, half = min(depth.shape), max(depth.shape) / 2
-    y, x = np.indices(depth.shape)
+    y, x = np.ogrid[: depth.shape[0], : depth.shape[1]]
     x, y = (x - (left + right) / 2) / half, (y - (top + bottom) / 2) / half
     fall = np.exp((RIM_SHARE * side - depth) / (FALL_SHARE * side))
-    terms = np.stack([np.ones(depth.shape), x, y, x * x + y * y, fall], axis=-1)
-    return np.where(inside[..., None], terms, 0)
+    terms = np.empty((*depth.shape, 5))
+    for index, term in enumerate((1, x, y, x * x + y * y, fall)):
+        terms[..., index] = inside * term
+    return terms
 
 
 def _below_skin(values: np.ndarray, surface: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -146,7 +152,7 @@ def _below_skin(values: np.ndarray, surface: np.ndarray, skin: np.ndarray) -> np
         before, is_skin = is_skin, wanted - terms @ factors >= -FIT_BELOW
         if (is_skin == before).all():
             break
-    return np.where(surface.any(axis=2), surface @ factors - values, 0)
+    return np.where(surface[..., 0], surface @ factors - values, 0)
 
 
 def _blur(values: np.ndarray, inside: np.ndarray) -> np.ndarray:

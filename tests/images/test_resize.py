@@ -1,9 +1,13 @@
 """Tests of `pipeline.images.resize`."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from cykooz_resizer import CpuExtensions, Resizer
 from PIL import Image
 
+from pipeline.images import resize
 from pipeline.images.resize import RESAMPLERS, ResizeParams, resize_box, resize_to_square
 from tests.images.pictures import textured
 
@@ -92,6 +96,62 @@ def test_box_of_fractions_lies_between_pixels():
     cut = resize_box(image, (4.5, 4, 14.5, 14), (10, 10), resample="bilinear")
 
     np.testing.assert_array_equal(cut[5, :, 0], image[5, 4:14, 0] + 5)
+
+
+@pytest.mark.parametrize("resample", sorted(RESAMPLERS))
+@pytest.mark.parametrize("side", [40, 170, 700])
+def test_result_is_next_to_that_of_pillow(resample, side):
+    image, box = textured(300, 400), (10.25, 3.5, 380.75, 290.0)
+    filters = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
+    by_pillow = dict(zip(("bilinear", "bicubic", "lanczos"), filters, strict=True))
+
+    ours = resize_box(image, box, (side, side), resample=resample)
+
+    def noise(name, moved):
+        part = tuple(edge + moved for edge in box)
+        wanted = Image.fromarray(image).resize((side, side), by_pillow[name], box=part)
+        return np.mean((np.asarray(wanted, float) - ours) ** 2)
+
+    assert noise(resample, 0) < 255**2 / 10**5  # 50 dB
+    assert noise(resample, -0.25 * max(1, 280 / side)) > 255**2 / 10**5  # a quarter of a pixel
+    assert all(noise(other, 0) > noise(resample, 0) for other in by_pillow if other != resample)
+
+
+@pytest.mark.parametrize("resample", sorted(RESAMPLERS))
+def test_processors_without_vector_code_make_the_same_bytes(resample, monkeypatch):
+    """Training and CAD may run on different machines."""
+
+    class Plain(Resizer):
+        def __init__(self):
+            super().__init__()
+            self.cpu_extensions = CpuExtensions.none
+
+    image, box = textured(300, 400), (10.25, 3.5, 380.75, 290.0)
+    fast = [resize_box(image, box, (side, side), resample=resample) for side in (40, 170, 700)]
+
+    monkeypatch.setattr(resize, "Resizer", Plain)
+
+    for wanted in fast:
+        plain = resize_box(image, box, wanted.shape[:2], resample=resample)
+        np.testing.assert_array_equal(plain, wanted)
+
+
+def test_threads_do_not_disturb_each_other():
+    images = [textured(200, 150 + step) for step in range(16)]
+    alone = [resize_to_square(image, 90, resample="bicubic") for image in images]
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda i: resize_to_square(i, 90, resample="bicubic"), images))
+
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_rows_that_are_not_next_to_each_other_are_read_right():
+    image = textured(60, 50)
+
+    thinned = resize_box(image[1::3, ::-1], (2, 1, 48, 19), (18, 46), resample="bicubic")
+
+    np.testing.assert_array_equal(thinned, image[1::3, ::-1][1:19, 2:48])
 
 
 @pytest.mark.parametrize(
