@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline import manifest, params
-from pipeline.arrays import ArrayShards
 from pipeline.command import run_stage
 from pipeline.demographics import encode_demographics
 from pipeline.deploy.artefacts import EnsembleArtefacts, MemberArtefacts
@@ -20,6 +19,7 @@ from pipeline.deploy.benchmark import BenchmarkError, BenchmarkParams, run_bench
 from pipeline.deploy.charts import draw_latency, draw_sizes
 from pipeline.network.member_params import MemberParams
 from pipeline.scoring.ensemble import EnsembleParams
+from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import read_json, write_json
 
 

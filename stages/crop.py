@@ -19,7 +19,6 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import manifest, params
-from pipeline.archives import COLUMNS, SUFFIX, EncodedShards, EncodedWriter
 from pipeline.command import run_stage
 from pipeline.images.crop import NO_BORDER, CropParams
 from pipeline.images.decode import FALLBACK, DecodeParams, ImageError
@@ -27,8 +26,9 @@ from pipeline.images.png import encode_png
 from pipeline.images.preprocess import cut_crops
 from pipeline.parallel import ParallelParams, map_in_order
 from pipeline.reuse import digest_of_making, is_made_by, remember
-from pipeline.shard_plan import Previous, Step, plan_steps, select_missing
-from pipeline.shards import read_table
+from pipeline.shards.archives import COLUMNS, SUFFIX, EncodedShards, EncodedWriter
+from pipeline.shards.plan import Previous, Step, plan_steps, select_missing
+from pipeline.shards.tables import read_table
 from pipeline.storage import atomic_folder, atomic_write, sha256_of
 
 BOXES = "boxes.csv"

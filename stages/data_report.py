@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline import manifest, params
-from pipeline.archives import EncodedShards
 from pipeline.cases import overview, sections
 from pipeline.classes import CLASSES
 from pipeline.command import run_stage
@@ -23,6 +22,7 @@ from pipeline.images.contact_sheet import Tile, draw_sheet, encode_sheet, fold
 from pipeline.images.decode import Decoded, DecodeParams, decode
 from pipeline.images.png import decode_png
 from pipeline.page import Picture, Section, render_page, save_table
+from pipeline.shards.archives import EncodedShards
 from pipeline.storage import atomic_folder, atomic_write, read_json
 
 TILE_PX = 160

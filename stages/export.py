@@ -18,7 +18,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import manifest, params
-from pipeline.arrays import ArrayShards
 from pipeline.command import run_stage
 from pipeline.demographics import encode_demographics
 from pipeline.deploy.merge import merge_members
@@ -30,6 +29,7 @@ from pipeline.deploy.parity import (
 )
 from pipeline.network.member_params import MemberParams
 from pipeline.scoring.ensemble import EnsembleParams, load_probability_map, load_reference
+from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import write_json
 
 

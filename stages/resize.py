@@ -15,16 +15,16 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline import params
-from pipeline.archives import EncodedShards, Place
-from pipeline.array_writer import ArrayWriter
-from pipeline.arrays import COLUMNS, SUFFIX, ArrayShards
 from pipeline.command import run_stage
 from pipeline.images.png import decode_png
 from pipeline.images.resize import ResizeParams, resize_to_square
 from pipeline.parallel import ParallelParams, map_in_order
 from pipeline.reuse import digest_of_making, is_made_by, remember
-from pipeline.shard_plan import Previous, Step, plan_steps, select_missing
-from pipeline.shards import INDEX
+from pipeline.shards.archives import EncodedShards, Place
+from pipeline.shards.array_writer import ArrayWriter
+from pipeline.shards.arrays import COLUMNS, SUFFIX, ArrayShards
+from pipeline.shards.plan import Previous, Step, plan_steps, select_missing
+from pipeline.shards.tables import INDEX
 from pipeline.storage import atomic_folder, check_free_disk
 
 SIZE_KEYS = ("crop_px", "input_px")

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.arrays import ArrayShards
 from pipeline.classes import CLASSES
 from pipeline.deploy.parity import open_session
+from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import read_json
 from tools.recipe import apply_recipe, read_recipe, round_trip
 from tools.scratch import copy_sources

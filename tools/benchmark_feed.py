@@ -25,13 +25,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from pipeline import params
-from pipeline.array_writer import write_array_shards
-from pipeline.arrays import ArrayShards
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.preprocess import cut_crops
 from pipeline.images.resize import resize_to_square
 from pipeline.network.inputs import shuffled_batches
+from pipeline.shards.array_writer import write_array_shards
+from pipeline.shards.arrays import ArrayShards
 from tools.benchmark_decode import read_originals
 from tools.benchmark_part import goal, in_fresh_process
 

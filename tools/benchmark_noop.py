@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from pipeline import params
 from pipeline.command import run_stage
-from pipeline.shard_plan import plan_shards
+from pipeline.shards.plan import plan_shards
 from tools.benchmark_part import goal, goals_table, rows_table
 from tools.dvc import dvc
 from tools.recipe import apply_recipe, read_recipe, round_trip

@@ -26,14 +26,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from pipeline import manifest, params
-from pipeline.archives import COLUMNS, EncodedShards, EncodedWriter
 from pipeline.cases.duplicates import find_duplicates
 from pipeline.cases.files import find_images
 from pipeline.command import run_stage
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.resize import ResizeParams
-from pipeline.shard_plan import Previous, plan_shards
+from pipeline.shards.archives import COLUMNS, EncodedShards, EncodedWriter
+from pipeline.shards.plan import Previous, plan_shards
 from stages import crop, ingest, resize
 
 SIZES = (33_126, 400_000, 10_000_000)

@@ -22,11 +22,11 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import params
-from pipeline.archives import SUFFIX
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.parallel import AHEAD, map_in_order
-from pipeline.shard_plan import plan_steps
+from pipeline.shards.archives import SUFFIX
+from pipeline.shards.plan import plan_steps
 from pipeline.storage import sha256_of
 from stages.crop import Earlier, Job, crop_image, open_writers, write_crops
 from tools.benchmark_decode import FOLDERS

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline import manifest
-from pipeline.arrays import ArrayShards
 from pipeline.classes import CLASSES
 from pipeline.demographics import DEMOGRAPHICS_WIDTH, encode_demographics
+from pipeline.shards.arrays import ArrayShards
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from pipeline.array_writer import write_array_shards
-from pipeline.arrays import ArrayShards
 from pipeline.demographics import DEMOGRAPHICS_WIDTH
 from pipeline.network.augment import AugmentParams
 from pipeline.network.inputs import Cases
 from pipeline.network.member_params import MemberParams
+from pipeline.shards.array_writer import write_array_shards
+from pipeline.shards.arrays import ArrayShards
 
 SIZE_PX = 32
 NO_AUGMENTATION = AugmentParams(False, 0, 0, 0, 0, 0, 0, 0, 0)

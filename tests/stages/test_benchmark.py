@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline import manifest
-from pipeline.array_writer import write_array_shards
 from pipeline.deploy.artefacts import ARTEFACTS, MemberArtefacts
 from pipeline.deploy.benchmark import BenchmarkError
 from pipeline.deploy.engines import ENGINES
 from pipeline.network.member_params import MemberParams
+from pipeline.shards.array_writer import write_array_shards
 from pipeline.storage import read_json
 from stages.benchmark import find_member, main, pick_cases, read_inputs
 

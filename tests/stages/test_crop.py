@@ -15,9 +15,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from pipeline import manifest
-from pipeline.archives import EncodedShards
 from pipeline.images.decode import ImageError
 from pipeline.images.png import decode_png
+from pipeline.shards.archives import EncodedShards
 from pipeline.storage import StorageError, sha256_of
 from stages.crop import main
 from tests.images.pictures import encode, textured

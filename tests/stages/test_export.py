@@ -54,8 +54,8 @@ def test_merged_graph_answers_as_the_table_of_predictions(sample_run):
     import pandas as pd
 
     from pipeline import manifest
-    from pipeline.arrays import ArrayShards
     from pipeline.demographics import encode_demographics
+    from pipeline.shards.arrays import ArrayShards
 
     cases = manifest.read(sample_run / "data/split/manifest.csv")
     cases = cases[cases.fold == "test"].head(16)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline import manifest, params
-from pipeline.arrays import ArrayShards
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.preprocess import preprocess
+from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import StorageError
 from stages import crop, resize
 from tests.stages.crops import PICTURES, contents, write_project

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.arrays import ArrayShards
+from pipeline.shards.arrays import ArrayShards
 from tests.images.pictures import encode, textured
 from tools import benchmark_feed
 from tools.benchmark_feed import read_arrays, read_files, read_records, write_crops

@@ -1,4 +1,4 @@
-"""Write images of one size to uint8 `.npy` shards, which `pipeline.arrays` reads."""
+"""Write images of one size to uint8 `.npy` shards, which `pipeline.shards.arrays` reads."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -8,8 +8,8 @@ from typing import IO, Self
 
 import numpy as np
 
-from pipeline.arrays import COLUMNS, SUFFIX
-from pipeline.shard_plan import IndexWriter, Previous, ends_shard, stem_of
+from pipeline.shards.arrays import COLUMNS, SUFFIX
+from pipeline.shards.plan import IndexWriter, Previous, ends_shard, stem_of
 from pipeline.storage import StorageError, atomic_write
 
 

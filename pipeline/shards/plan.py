@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.shards import INDEX, SHARD_COLUMNS, SHARDS, Index, read_table
+from pipeline.shards.tables import INDEX, SHARD_COLUMNS, SHARDS, Index, read_table
 from pipeline.storage import StorageError, atomic_write, link_or_copy, sha256_of
 
 # Of the largest number of images in a shard: where no shard ends before, and the mean distance of

@@ -1,13 +1,13 @@
-"""Tests of `pipeline.arrays`, and of `pipeline.array_writer`, which writes what it reads."""
+"""Tests of `pipeline.shards.arrays`, and of `array_writer`, which writes what it reads."""
 
 import os
 
 import numpy as np
 import pytest
 
-from pipeline import arrays
-from pipeline.array_writer import write_array_shards
-from pipeline.arrays import ArrayShards
+from pipeline.shards import arrays
+from pipeline.shards.array_writer import write_array_shards
+from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import StorageError
 
 

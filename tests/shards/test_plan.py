@@ -1,11 +1,11 @@
-"""Tests of `pipeline.shard_plan`."""
+"""Tests of `pipeline.shards.plan`."""
 
 import numpy as np
 import pytest
 
-from pipeline.archives import COLUMNS, EncodedShards, EncodedWriter
-from pipeline.shard_plan import Previous, plan_shards, plan_steps, select_missing
-from pipeline.shards import read_table
+from pipeline.shards.archives import COLUMNS, EncodedShards, EncodedWriter
+from pipeline.shards.plan import Previous, plan_shards, plan_steps, select_missing
+from pipeline.shards.tables import read_table
 from pipeline.storage import StorageError
 
 

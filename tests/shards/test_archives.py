@@ -1,11 +1,11 @@
-"""Tests of `pipeline.archives`."""
+"""Tests of `pipeline.shards.archives`."""
 
 import hashlib
 import tarfile
 
 import pytest
 
-from pipeline.archives import EncodedShards, EncodedWriter
+from pipeline.shards.archives import EncodedShards, EncodedWriter
 from pipeline.storage import StorageError
 
 # Lengths below, at and above tar's block of 512 bytes.

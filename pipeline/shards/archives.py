@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipeline.shard_plan import IndexWriter, Previous
-from pipeline.shards import Index
+from pipeline.shards.plan import IndexWriter, Previous
+from pipeline.shards.tables import Index
 from pipeline.storage import StorageError, atomic_write
 
 COLUMNS = ("image_id", "shard", "offset", "bytes", "source_sha256", "sha256")

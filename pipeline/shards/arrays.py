@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.shards import INDEX, read_table
+from pipeline.shards.tables import INDEX, read_table
 from pipeline.storage import StorageError
 
 COLUMNS = ("image_id", "shard", "row", "source_sha256")
@@ -22,7 +22,7 @@ OPEN_FILES = 128  # at most, of one folder; a process may usually have 1,024
 
 
 class ArrayShards:
-    """Images that `pipeline.array_writer` wrote.
+    """Images that `pipeline.shards.array_writer` wrote.
 
     Attributes:
         image_ids: In the order in which they were written.

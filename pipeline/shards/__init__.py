@@ -1,0 +1,1 @@
+"""Many images in few files, and what of them an earlier run has made already."""
