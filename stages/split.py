@@ -2,12 +2,13 @@
 
 Usage: python -m stages.split data/ingest data/split
 
-Reads the manifest of each source that params.yaml names, and writes two files:
+Reads the manifest of each source that params.yaml names, and writes three files:
 
-  manifest.csv  all cases by image_id, each with its group_id (the component: images that share a
-                patient, a lesion or a picture, directly or through others) and its fold, which is
-                test, or 0 to folds - 1
-  proof.json    what was checked in the finished table, and counts; its key "about" explains them
+  manifest.csv    all cases by image_id, each with its group_id (the component: images that share a
+                  patient, a lesion or a picture, directly or through others) and its fold, which is
+                  test, or 0 to folds - 1
+  duplicates.csv  the pairs of images that show one picture, and whether their diagnoses agree
+  proof.json      what was checked in the finished table, and counts; its key "about" explains them
 
 Nothing is written, and the exit status is 1, where something crosses, or where metadata alone tells
 a class. What duplicates, folds and the alarm are follows section split of params.yaml.
@@ -39,6 +40,12 @@ def main(argv: list[str] | None = None) -> None:
     with atomic_write(args.target / "duplicates.csv", "w") as file:
         list_pairs(cases, duplicates).to_csv(file, index=False, lineterminator="\n")
     manifest.write(kept, args.target / "manifest.csv")
+    contradicted = proof["repeated_with_different_diagnosis"]
+    if contradicted:
+        print(
+            f"split: images to which a second source gives another diagnosis: {len(contradicted)}, "
+            f"first {', '.join(contradicted[:5])}; that of the first source by name is kept"
+        )
     print(
         f"split: {proof['cases']} cases in {proof['components']} components, "
         f"{proof['folds']['test']['cases']} in the test set, {settings.folds} folds, "

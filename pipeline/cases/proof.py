@@ -34,7 +34,9 @@ ABOUT = {
     "table and no picture, by source and part; null where a class or the rest has fewer cases than "
     "least_cases. A figure at the ceiling fails stage split; a lower one is what a network could "
     "gain from columns that say nothing of the lesion.",
-    "repeated_rows_dropped": "Rows of an image that another source has already.",
+    "repeated_rows_dropped": "Rows of an image that another source has already; the row of the "
+    "source that comes first by name is kept.",
+    "repeated_with_different_diagnosis": "Images whose dropped rows say another diagnosis.",
     "test_share": "Of the cases: wanted, and reached with whole components.",
 }
 PATIENT_BANDS = {"unknown": 0, "1": 1, "2 to 3": 2, "4 to 7": 4, "8 to 15": 8, "16 to 31": 16}
@@ -82,6 +84,7 @@ def prove(frame: pd.DataFrame, params: SplitParams, earlier: pd.Series) -> dict[
         "crossings": {name: len(found) for name, found in crossings.items()},
         "duplicate_pairs": count_pairs(frame, pairs),
         "repeated_rows_dropped": int(repeated.sum()),
+        "repeated_with_different_diagnosis": list_contradicted(frame),
         "kept": count_kept(frame[~repeated], earlier),
         **count_parts(frame[~repeated], params),
     }
@@ -109,6 +112,12 @@ def count_pairs(frame: pd.DataFrame, pairs: np.ndarray) -> dict[str, int]:
         "near": int((~equal).sum()),
         "with_different_diagnosis": int((diagnosis[first] != diagnosis[second]).sum()),
     }
+
+
+def list_contradicted(frame: pd.DataFrame) -> list[str]:
+    """Name the images to which their rows, of several sources, give different diagnoses."""
+    diagnoses = frame.groupby("image_id").diagnosis.nunique()
+    return diagnoses.index[diagnoses > 1].tolist()
 
 
 def count_kept(frame: pd.DataFrame, earlier: pd.Series) -> dict[str, int]:

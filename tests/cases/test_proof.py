@@ -130,6 +130,7 @@ def test_repeated_rows_are_counted_apart():
     proof = prove(frame, PARAMS, NOTHING)
 
     assert (proof["cases"], proof["repeated_rows_dropped"]) == (3, 1)
+    assert proof["repeated_with_different_diagnosis"] == []
 
 
 def test_every_key_of_the_proof_is_explained():

@@ -114,6 +114,21 @@ def test_image_of_two_sources_is_written_once_and_counted():
     assert proof["repeated_rows_dropped"] == 2
 
 
+def test_image_of_two_diagnoses_keeps_that_of_the_first_source_and_is_named(capsys):
+    first = patients("a", 20)
+    write_source("first", first)
+    write_source("second", first.iloc[[3, 5]].assign(diagnosis=[first.diagnosis[3], "VASC"]))
+
+    cases, proof = run()
+
+    assert proof["repeated_with_different_diagnosis"] == [first.image_id[5]]
+    assert cases.set_index("image_id").diagnosis[first.image_id[5]] == first.diagnosis[5] != "VASC"
+    assert (
+        "split: images to which a second source gives another diagnosis: 1, first "
+        f"{first.image_id[5]}; that of the first source by name is kept\n"
+    ) in capsys.readouterr().out
+
+
 def test_one_id_for_two_files_is_refused_and_nothing_is_written():
     write_source("first", patients("a", 20))
     write_source("second", patients("a", 1, sha256="00" * 32))
