@@ -166,6 +166,8 @@ def environment(threads: int) -> dict[str, str]:
     }
     # An installed program has its bytecode; compiling TensorFlow's at every start takes 6 s.
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Every engine has the allocator's own settings, also below `make repro`, which sets others.
+    environ.pop("GLIBC_TUNABLES", None)
     return environ
 
 

@@ -17,7 +17,7 @@ from pipeline.cases.sample import (
 from pipeline.cases.sample_lesions import CLASS_SHARES, SOURCES
 from pipeline.classes import CLASSES
 
-COUNTS = {"isic_2019": 280, "isic_2020": 280, "isic_cli": 160}  # as in params.yaml
+COUNTS = {"isic_2019": 240, "isic_2020": 240, "isic_cli": 130}  # as in params.yaml
 
 
 def plan(source, images=None, seed=2019):

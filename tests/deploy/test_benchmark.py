@@ -269,6 +269,7 @@ def test_engine_whose_library_is_absent_is_an_error(monkeypatch):
 
 def test_environment_pins_threads_and_hides_accelerators(monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
     found = environment(3)
 
@@ -276,6 +277,7 @@ def test_environment_pins_threads_and_hides_accelerators(monkeypatch):
     assert found["TF_NUM_INTEROP_THREADS"] == "1"
     assert found["CUDA_VISIBLE_DEVICES"] == "-1"
     assert "PYTHONDONTWRITEBYTECODE" not in found
+    assert "GLIBC_TUNABLES" not in found
 
 
 def test_protocol_answers_each_request_with_one_reply():
