@@ -183,6 +183,7 @@ def write_crops(
             boxes += filter(None, [result.box])
             for size_px, data in result.crops.items():
                 writers[size_px].add(image_id, data, sha256)
+    next(made, None)  # what comes after the last result: workers and progress bar end
     if problems:
         raise ImageError(describe(problems))
     return boxes

@@ -95,6 +95,7 @@ def write_arrays(
         for (image_id, sha256), is_old in zip(own, step.is_old, strict=True):
             pixels = old.read([image_id])[0] if is_old else next(made)
             writer.add(image_id, pixels, sha256)
+    next(made, None)  # what comes after the last result: workers and progress bar end
 
 
 def read_sizes(member: str) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from pipeline import params
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
-from pipeline.parallel import AHEAD, map_in_order
+from pipeline.parallel import map_in_order
 from pipeline.shards.archives import SUFFIX
 from pipeline.shards.plan import plan_steps
 from pipeline.storage import sha256_of
@@ -34,7 +34,8 @@ from tools.benchmark_part import goal, in_fresh_process
 
 NOTHING = Earlier({}, {}, {})  # no earlier run to take crops from
 ROUNDS = 3
-TIMED_IMAGES = 200
+WARM_IMAGES = 100  # until all workers have started and called what initialises itself once
+TIMED_IMAGES = 600
 MEMORY_IMAGES = 100
 MORE = 4  # times as many images
 COUNTED = 20_000_000
@@ -48,7 +49,9 @@ def measure(data: Path) -> dict[str, Any]:
     ceilings = []
     for _ in tqdm(range(ROUNDS), desc="scaling", unit="round"):
         for workers in rates:
-            rates[workers].append(in_fresh_process(1, measure_rate, data, TIMED_IMAGES, workers))
+            rates[workers].append(
+                in_fresh_process(1, measure_rate, data, WARM_IMAGES, TIMED_IMAGES, workers)
+            )
         ceilings.append(measure_ceiling())
     peaks = {
         images: in_fresh_process(1, measure_memory, data, images, 2)
@@ -75,10 +78,9 @@ def measure(data: Path) -> dict[str, Any]:
     return {"rows": rows, "goals": goals, "charts": charts}
 
 
-def measure_rate(data: Path, images: int, workers: int) -> float:
-    """Return images a second, by the clock, once all workers are at work."""
-    results = map_in_order(crop_image, make_jobs(data, images), workers)
-    warm = AHEAD * workers
+def measure_rate(data: Path, warm: int, images: int, workers: int) -> float:
+    """Return images a second, by the clock, after so many that are not timed."""
+    results = map_in_order(crop_image, make_jobs(data, warm + images), workers)
     for _ in range(warm):
         next(results)
     start = time.perf_counter()
