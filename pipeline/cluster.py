@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.parallel import ParallelError
+from pipeline.processes import ParallelError
 
 CHUNK = 8  # items per task: a task costs a millisecond, an image from five
 AHEAD = 2  # tasks that may wait per core, so that a slow reader does not fill the memory

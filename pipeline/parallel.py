@@ -4,25 +4,18 @@ The processes are this machine's, or those of a Ray cluster; what comes out is t
 same function is applied to the same items. See `pipeline.cluster` for what a cluster must have.
 """
 
-import multiprocessing
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from pipeline.processes import map_in_processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 4  # results that may wait per worker, so that a slow reader does not fill the memory
 LOCAL = "local"
 RAY = "ray"
-
-
-class ParallelError(ValueError):
-    """A process died."""
 
 
 @dataclass(frozen=True)
@@ -83,28 +76,4 @@ def map_in_order(
         return ray_engine.map_in_order(function, items, workers, cluster)
     if workers == 1:
         return map(function, items)
-    return _map_in_processes(function, items, workers)
-
-
-def _map_in_processes(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
-    # A forked copy of a process with threads (tqdm has one) may hang; spawned ones start afresh.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool:
-            raise ParallelError(
-                "worker processes must live. Got: one was ended from outside, often because memory "
-                "ran out; try fewer workers."
-            ) from None
-        finally:
-            for future in waiting:
-                future.cancel()
+    return map_in_processes(function, items, workers)

@@ -19,7 +19,8 @@ import pytest
 
 from pipeline import manifest
 from pipeline.cluster import AHEAD, CHUNK
-from pipeline.parallel import ParallelError, map_in_order
+from pipeline.parallel import map_in_order
+from pipeline.processes import ParallelError
 from pipeline.storage import sha256_of
 from stages import crop, ingest, resize
 from tests.cases.tables import write_csv

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.parallel import AHEAD, ParallelError, ParallelParams, map_in_order
+from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.processes import AHEAD, ParallelError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,16 +6,13 @@ tar files that any tool opens; an `index.csv` says where each image's bytes lie 
 
 import hashlib
 import tarfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from pipeline.shards.plan import IndexWriter, Previous
 from pipeline.shards.tables import Index
-from pipeline.storage import StorageError, atomic_write
+from pipeline.shards.writer import ShardWriter
+from pipeline.storage import StorageError
 
 COLUMNS = ("image_id", "shard", "offset", "bytes", "source_sha256", "sha256")
 SUFFIX = ".tar"
@@ -41,45 +38,13 @@ class Place:
         return data
 
 
-class EncodedWriter:
-    """Writes encoded images one by one; the folder is whole when the `with` block ends well.
-
-    The index is written last and refuses an `image_id` that came twice, or no image at all.
-    """
+class EncodedWriter(ShardWriter):
+    """Writes encoded images one by one; see `ShardWriter`."""
 
     def __init__(self, folder: Path, *, suffix: str) -> None:
         """Write into `folder`; images are named `image_id` + `suffix` in the archives."""
-        self._folder = folder
+        super().__init__(folder, COLUMNS, SUFFIX)
         self._suffix = suffix
-        self._index = IndexWriter(folder, COLUMNS)
-        self._name = ""
-        self._images = 0
-        self._shard = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self._end_shard()
-            self._index.close()
-        else:
-            self._index.drop(kind, error, traceback)
-            self._shard.__exit__(kind, error, traceback)  # an unfinished archive vanishes
-
-    def start_shard(self, stem: str) -> None:
-        """End the archive before, and begin one that the next images go to."""
-        self._end_shard()
-        self._name = stem + SUFFIX
-        file = self._shard.enter_context(atomic_write(self._folder / self._name))
-        self._archive = self._shard.enter_context(
-            tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
-        )
 
     def add(self, image_id: str, data: bytes, source_sha256: str) -> None:
         """Append one image, made of the file that has the hash `source_sha256`."""
@@ -91,19 +56,12 @@ class EncodedWriter:
         padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         start = self._archive.offset - padded
         digest = hashlib.sha256(data).hexdigest()
-        self._index.add_image((image_id, self._name, start, len(data), source_sha256, digest))
-        self._images += 1
+        self._add_row(image_id, start, len(data), source_sha256, digest)
 
-    def take_shard(self, stem: str, previous: Previous) -> None:
-        """Take a whole archive of an earlier run."""
-        self._end_shard()
-        self._index.take_shard(stem + SUFFIX, previous)
-
-    def _end_shard(self) -> None:
-        if self._name:
-            self._shard.close()
-            self._index.add_shard(self._name, self._images)
-        self._name, self._images = "", 0
+    def _begin(self) -> None:
+        self._archive = self._shard.enter_context(
+            tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+        )
 
 
 class EncodedShards:

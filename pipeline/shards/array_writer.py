@@ -1,54 +1,23 @@
 """Write images of one size to uint8 `.npy` shards, which `pipeline.shards.arrays` reads."""
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
 
 import numpy as np
 
 from pipeline.shards.arrays import COLUMNS, SUFFIX
-from pipeline.shards.plan import IndexWriter, Previous, ends_shard, stem_of
-from pipeline.storage import StorageError, atomic_write
+from pipeline.shards.plan import ends_shard, stem_of
+from pipeline.shards.writer import ShardWriter
+from pipeline.storage import StorageError
 
 
-class ArrayWriter:
-    """Writes images of one shape one by one; the folder is whole when the `with` block ends well.
-
-    The index is written last and refuses an `image_id` that came twice, or no image at all.
-    """
+class ArrayWriter(ShardWriter):
+    """Writes images of one shape one by one; see `ShardWriter`."""
 
     def __init__(self, folder: Path) -> None:
         """Write into `folder`, which is made if absent."""
-        self._folder = folder
+        super().__init__(folder, COLUMNS, SUFFIX)
         self._shape: tuple[int, ...] = ()
-        self._index = IndexWriter(folder, COLUMNS)
-        self._name = ""
-        self._images = 0
-        self._shard = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self._end_shard()
-            self._index.close()
-        else:
-            self._index.drop(kind, error, traceback)
-            self._shard.__exit__(kind, error, traceback)  # an unfinished shard vanishes
-
-    def start_shard(self, stem: str) -> None:
-        """End the shard before, and begin one that the next images go to."""
-        self._end_shard()
-        self._name = stem + SUFFIX
-        self._file: IO[bytes] = self._shard.enter_context(atomic_write(self._folder / self._name))
 
     def add(self, image_id: str, pixels: np.ndarray, source_sha256: str) -> None:
         """Append RGB pixels, `(height, width, 3)` uint8.
@@ -65,22 +34,12 @@ class ArrayWriter:
         if not self._images:
             self._write_header()
         self._file.write(np.ascontiguousarray(pixels).data)
-        self._index.add_image((image_id, self._name, self._images, source_sha256))
-        self._images += 1
+        self._add_row(image_id, self._images, source_sha256)
 
-    def take_shard(self, stem: str, previous: Previous) -> None:
-        """Take a whole shard of an earlier run."""
-        self._end_shard()
-        self._index.take_shard(stem + SUFFIX, previous)
-
-    def _end_shard(self) -> None:
-        if self._name:
-            # NumPy leaves room for a first axis of any length, so the header keeps its size.
-            self._file.seek(0)
-            self._write_header()
-            self._shard.close()
-            self._index.add_shard(self._name, self._images)
-        self._name, self._images = "", 0
+    def _finish(self) -> None:
+        # NumPy leaves room for a first axis of any length, so the header keeps its size.
+        self._file.seek(0)
+        self._write_header()
 
     def _write_header(self) -> None:
         shape = (self._images, *self._shape)

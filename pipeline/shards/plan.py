@@ -1,22 +1,18 @@
 """Many images in few files: which image goes to which shard, and what an earlier run left of it.
 
-Shards end where the hash of an image's name says so, not
-at a count: an added image changes the shard that it falls in and leaves the others, byte for byte
-and by name. What is written depends on the images and their order alone, never on what was there
-before.
+Shards end where the hash of an image's name says so, not at a count: an added image changes the
+shard that it falls in and leaves the others, byte for byte and by name. What is written depends on
+the images and their order alone, never on what was there before.
 """
 
-import csv
 import hashlib
-import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pipeline.shards.tables import INDEX, SHARD_COLUMNS, SHARDS, Index, read_table
-from pipeline.storage import StorageError, atomic_write, link_or_copy, sha256_of
+from pipeline.shards.tables import SHARD_COLUMNS, SHARDS, Index, read_table
+from pipeline.storage import sha256_of
 
 # Of the largest number of images in a shard: where no shard ends before, and the mean distance of
 # ends from there on. One shard in thirty is cut off at the largest number.
@@ -58,79 +54,6 @@ def stem_of(image_id: str) -> str:
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-
-class IndexWriter:
-    """Writes both tables as their rows come; they take their names when `close` is called.
-
-    Memory holds the names of the images, to refuse one that comes twice, and nothing else of them.
-    """
-
-    def __init__(self, folder: Path, columns: tuple[str, ...]) -> None:
-        """Write into `folder`; `columns` of the index begin with image_id and shard."""
-        self._folder = folder
-        self._image_ids: set[str] = set()
-        self._repeated: set[str] = set()
-        self._shards: dict[str, tuple[Any, ...]] = {}
-        self._stack = ExitStack()
-        self._index = self._stack.enter_context(atomic_write(folder / INDEX, "w"))
-        self._table = csv.writer(self._index, lineterminator="\n")
-        self._table.writerow(columns)
-
-    def add_image(self, row: Sequence[Any]) -> None:
-        """Append an image's row, in the order of the images."""
-        if row[0] in self._image_ids:
-            self._repeated.add(row[0])
-        self._image_ids.add(row[0])
-        self._table.writerow(row)
-
-    def add_shard(self, name: str, images: int, sha256: str | None = None) -> None:
-        """Append a shard that is on disk; its hash is read from there if it is not given."""
-        path = self._folder / name
-        self._shards[name] = (name, images, path.stat().st_size, sha256 or sha256_of(path))
-
-    def take_shard(self, name: str, previous: "Previous") -> None:
-        """Take a whole shard of an earlier run, with its rows."""
-        link_or_copy(previous.folder / name, self._folder / name)
-        rows = previous.index.rows_of(name)
-        for row in rows.values():
-            self.add_image(row)
-        self.add_shard(name, len(rows), previous.sha256_of(name))
-
-    def close(self) -> None:
-        """Give both tables their names, the index last.
-
-        Raises:
-            StorageError: There is no image, or an image or a shard came twice.
-        """
-        try:
-            self._check()
-            _write_table(self._folder / SHARDS, SHARD_COLUMNS, self._shards.values())
-        except BaseException:
-            self.drop(*sys.exc_info())
-            raise
-        self._stack.close()
-
-    def drop(self, *error: Any) -> None:
-        """Leave no table, after an error; its type, value and traceback are given."""
-        self._stack.__exit__(*error)
-
-    def _check(self) -> None:
-        if not self._image_ids:
-            raise StorageError(f"{self._folder} must get at least one image. Got: none.")
-        if self._repeated:
-            first, count = sorted(self._repeated)[:5], len(self._repeated)
-            found = f"Got several of: {first}, {count} in all."
-            raise StorageError(f"{self._folder} must get each image_id once. {found}")
-        if sum(images for _, images, *_ in self._shards.values()) != len(self._image_ids):
-            raise StorageError(f"{self._folder} must get each shard once. Got: a name twice.")
-
-
-def _write_table(path: Path, columns: tuple[str, ...], rows: Any) -> None:
-    with atomic_write(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
 
 
 class Previous:

@@ -1,7 +1,7 @@
 """The tables of a folder of shards: which image lies in which file.
 
 A folder holds `index.csv`, a row for each image, and `shards.csv`, a row for each file with its
-SHA-256; both are written last. `pipeline.shards.plan` writes them.
+SHA-256; both are written last. `pipeline.shards.writer` writes them.
 """
 
 import csv
