@@ -95,6 +95,7 @@ def test_params_that_make_no_sense_are_refused(values, message):
         ParallelParams(*values)
 
 
+@pytest.mark.slow
 def test_ray_is_imported_only_where_it_is_asked_for():
     code = "import sys, stages.crop, stages.resize, stages.ingest; print('ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

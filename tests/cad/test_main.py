@@ -218,6 +218,7 @@ def test_the_check_of_imports_finds_a_planted_tensorflow(folder, image, tmp_path
     assert done.stderr == "HEAVY ['tensorflow']\n"
 
 
+@pytest.mark.slow
 def test_bad_input_has_exit_status_one_and_no_traceback(tmp_path, image):
     done = run_driver("predict", "--bundle", tmp_path, image, python_path="")
 

@@ -243,8 +243,9 @@ def tables(draw, columns):
     return text.getvalue().encode(draw(st.sampled_from(("utf-8", "utf-8-sig")))), rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "name"), COLUMNS_OF_FORM)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_every_row_of_a_generated_table_is_kept_or_in_quarantine(form, name, data):
     content, rows = data.draw(tables(COLUMNS_OF_FORM[form, name]))

@@ -60,7 +60,7 @@ def test_chunks_hold_no_bit_twice_and_one_bit_of_doubt_is_enough(bits):
     assert 2 * len(chunks) > bits
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     images=st.integers(0, 60),
     planted=st.integers(0, 40),

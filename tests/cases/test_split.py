@@ -287,7 +287,7 @@ def test_earlier_manifest_of_more_folds_is_refused(tmp_path):
         split_all(single_lesions({"NV": 60}), **kept)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 2**32 - 1), cases=st.integers(500, 1500))
 def test_parts_keep_their_size_to_five_per_cent_where_components_are_small(seed, cases):
     rng = np.random.default_rng(seed)
@@ -307,7 +307,7 @@ def test_parts_keep_their_size_to_five_per_cent_where_components_are_small(seed,
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(counts=st.dictionaries(st.sampled_from(CLASSES), st.integers(1, 30), min_size=1))
 def test_class_with_enough_lesions_is_in_every_fold(counts):
     """Enough: one for the test set, and one for each fold of what its share leaves."""

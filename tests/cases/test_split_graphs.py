@@ -147,14 +147,14 @@ def check_one_more(frame, parted, params, rng):
     assert set(prove(after, params, earlier)["crossings"].values()) == {0}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rows=graphs, seed=st.integers(0, 5), folds=st.integers(2, 4))
 def test_some_graphs_are_parted_along_their_components(rows, seed, folds):
     check_graph(rows, seed, folds)
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(rows=graphs, seed=st.integers(0, 5), folds=st.integers(2, 4))
 def test_thousands_of_graphs_are_parted_along_their_components(rows, seed, folds):
     check_graph(rows, seed, folds)

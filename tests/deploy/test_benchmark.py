@@ -198,6 +198,7 @@ def test_engine_is_gone_after_its_block(job, tmp_path):
     assert not child.is_running()
 
 
+@pytest.mark.slow
 def test_onnx_runtime_needs_no_tensorflow(job, tmp_path):
     """Its cold start and memory would otherwise be TensorFlow's."""
     write_json(tmp_path / "job.json", asdict(job))

@@ -205,7 +205,7 @@ def test_region_is_in_pixels_of_the_original(scale):
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     radius=st.floats(90, 225),
     centre=st.tuples(st.floats(120, 180), st.floats(160, 240)),

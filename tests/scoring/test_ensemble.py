@@ -104,7 +104,7 @@ def test_wrong_ranks_are_caught(fault):
         check_ranks(fault)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=60))
 def test_rank_of_the_reference_is_the_average_rank(values):
     """Equal to the rank average of the field on the cases it was made of, ties included."""

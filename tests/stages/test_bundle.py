@@ -150,6 +150,7 @@ def test_the_bundle_holds_the_contract_and_scores_its_golden_cases(project, caps
     assert capsys.readouterr().out.startswith("bundle: 7 files, model of 0 MiB, 2 golden cases")
 
 
+@pytest.mark.slow
 def test_the_bundle_is_the_same_byte_for_byte_when_built_twice(project):
     main(ARGUMENTS)
     main([*ARGUMENTS[:-1], "models/again"])

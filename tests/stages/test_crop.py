@@ -227,6 +227,7 @@ def test_folder_that_is_not_empty_is_not_touched(project):
     assert names(project / "crop") == ["mine"]
 
 
+@pytest.mark.slow
 def test_command_ends_in_one_message_and_status_1(project):
     (project / "raw/ISIC_3.jpg").unlink()
 

@@ -77,6 +77,7 @@ def test_tables_stand_beside_the_page(written):
     assert reasons.loc["wrong age", "clinic"] == 1
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(written, monkeypatch):
     monkeypatch.chdir(written)
 

@@ -185,6 +185,7 @@ def test_recipe_sets_training_beside_held_out_accuracy(project):
         assert row.held_out_accuracy == pytest.approx(found[row.member]["accuracy"])
 
 
+@pytest.mark.slow
 def test_only_the_test_set_counts_and_the_same_cases_are_the_same_bytes(project, capsys):
     """Other out-of-fold scores change no figure; equal test scores change no byte."""
     folder, _, _ = project

@@ -31,6 +31,7 @@ def data(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_copies_strangers_and_repeats_are_counted_and_drawn(data, capsys, tmp_path):
     sheet = tmp_path / "sheet.png"
 
