@@ -5,8 +5,8 @@ Usage: python -m tools.benchmark_scale ../shared/data/isic_acral [--limit 60] [-
 Does the work of stages `ingest`, `crop` and `resize` on originals of some folders on one core, at
 the paper's sizes; writes and reads a manifest and an index of generated rows; and searches near
 duplicates among generated hashes at two sizes. Prints each cost for one image, and what it comes to
-for 33,126, 400,000 and 10 million. All grow with the number of images, but for the search, which is
-extrapolated by the power of it that the two sizes show.
+for 33,126, 400,000 and 10 million. All grow with the number of images, but for the search: what it
+takes at two sizes tells a part for each image and a part for each pair of them.
 """
 
 import argparse
@@ -39,23 +39,23 @@ from stages import crop, ingest, resize
 SIZES = (33_126, 400_000, 10_000_000)
 MEMBERS = {"b4": (768, 380), "b5": (512, 448), "b7": (768, 380)}  # crop_px, input_px of the paper
 ROWS = 20_000
-SEARCH_ROWS = (5_000, 20_000)
+SEARCH_ROWS = (20_000, 100_000)
 HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One cost: `value` for `images`, growing with their number to some power."""
+    """One cost: `value` for `images`, and `square` times the square of any number of them."""
 
     name: str
     unit: str
     value: float
     images: int
-    power: float = 1.0
+    square: float = 0.0
 
     def at(self, images: int) -> float:
         """Extrapolate to another number of images."""
-        return self.value * (images / self.images) ** self.power
+        return self.value * images / self.images + self.square * images**2
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
         ]
     table = pd.DataFrame(
         [
-            {"cost": unit.name, "one image": unit.value / unit.images, "power": unit.power}
+            {"cost": unit.name, "one image": unit.value / unit.images, "and n² times": unit.square}
             | {f"{size:,}": show(unit, size) for size in SIZES}
             for unit in units
         ]
@@ -96,8 +96,13 @@ def show(unit: Unit, images: int) -> str:
     """Write an extrapolated cost in the unit that people use."""
     value = unit.at(images)
     if unit.unit == "s":
-        return f"{value / HOUR_S:.3g} h"
-    return f"{value / 1e9:.3g} GB" if unit.unit == "bytes" else f"{value:.3g}"
+        return f"{_digits(value / HOUR_S)} h"
+    return f"{_digits(value / 1e9)} GB" if unit.unit == "bytes" else _digits(value)
+
+
+def _digits(value: float) -> str:
+    """Write three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def pick(folders: Sequence[Path], limit: int, least_megapixels: float) -> list[Path]:
@@ -225,7 +230,7 @@ def make_cases(count: int) -> pd.DataFrame:
 
 
 def measure_search() -> list[Unit]:
-    """Search near duplicates at two sizes; the power is what they show, at least 1."""
+    """Search near duplicates at two sizes, and take the costs apart."""
     bits = params.read_section("split.near_duplicate_bits")
     cases = make_cases(max(SEARCH_ROWS))
     seconds = []
@@ -233,15 +238,23 @@ def measure_search() -> list[Unit]:
         start = time.process_time()
         find_duplicates(cases.iloc[:rows].reset_index(drop=True), bits)
         seconds.append(time.process_time() - start)
-    power = math.log(seconds[1] / seconds[0]) / math.log(SEARCH_ROWS[1] / SEARCH_ROWS[0])
+    linear, square = part_costs(SEARCH_ROWS, seconds)
+    few = cases.iloc[: SEARCH_ROWS[0]].reset_index(drop=True)
     tracemalloc.start()
-    find_duplicates(cases, bits)
+    find_duplicates(few, bits)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return [
-        Unit("split: near duplicates", "s", seconds[1], SEARCH_ROWS[1], max(1.0, power)),
-        Unit("split: near duplicates, memory", "bytes", peak, SEARCH_ROWS[1]),
+        Unit("split: near duplicates", "s", linear, 1, square),
+        Unit("split: near duplicates, memory", "bytes", peak, len(few)),
     ]
+
+
+def part_costs(images: Sequence[int], costs: Sequence[float]) -> tuple[float, float]:
+    """Part the costs of two sizes into one for each image and one for each image squared."""
+    each = [cost / count for cost, count in zip(costs, images, strict=True)]
+    square = max(0.0, (each[1] - each[0]) / (images[1] - images[0]))
+    return each[0] - square * images[0], square
 
 
 if __name__ == "__main__":

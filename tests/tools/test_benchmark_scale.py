@@ -6,19 +6,26 @@ import pytest
 
 from pipeline import manifest
 from tests.images.pictures import encode, textured
-from tools.benchmark_scale import Unit, make_cases, measure_images, pick, show
+from tools.benchmark_scale import Unit, make_cases, measure_images, part_costs, pick, show
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_costs_grow_by_their_power():
-    linear, square = Unit("a", "s", 36.0, 10), Unit("b", "s", 36.0, 10, power=2.0)
+def test_costs_grow_with_images_and_with_their_square():
+    linear, square = Unit("a", "s", 36.0, 10), Unit("b", "s", 36.0, 10, square=0.5)
 
     assert linear.at(20) == 72.0
-    assert square.at(20) == 144.0
-    assert show(square, 1000) == "100 h"
+    assert square.at(20) == 272.0
+    assert show(linear, 1_000_000) == "1,000 h"
     assert show(Unit("c", "bytes", 5e9, 1), 2) == "10 GB"
     assert show(Unit("d", "files", 5, 1), 2) == "10"
+
+
+def test_costs_of_two_sizes_are_taken_apart():
+    linear, square = part_costs((10, 40), (3 * 10 + 0.2 * 10**2, 3 * 40 + 0.2 * 40**2))
+
+    assert (linear, square) == pytest.approx((3.0, 0.2))
+    assert part_costs((10, 40), (30, 100))[1] == 0  # faster for many: no share of pairs
 
 
 def test_originals_are_taken_evenly_from_all_folders(tmp_path):
