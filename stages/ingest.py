@@ -82,7 +82,7 @@ def read_images(jobs: Sequence[Job], source: str) -> dict[Path, ImageFacts]:
     bar = tqdm(results, desc=f"ingest {source}", total=len(jobs), unit="image", delay=2)
     facts = dict(zip((job.path for job in jobs), bar, strict=True))
     new = sum(facts[job.path] != job.known for job in jobs)
-    print(f"ingest: {new} of {len(jobs)} images of {source} decoded, the others known")
+    print(f"ingest: {source}, {new} images decoded, {len(jobs) - new} known from before")
     return facts
 
 

@@ -149,7 +149,7 @@ def test_cases_go_on_past_every_kind_of_bad_one(capsys):
     for name in ("c.png", "d.jpg", "e.jpg"):
         assert f"raw/images/{name}" in reasons[name[0]]
     assert capsys.readouterr().out == (
-        "ingest: 5 of 5 images of here decoded, the others known\n"
+        "ingest: here, 5 images decoded, 0 known from before\n"
         "ingest: here, 11 rows = 2 kept + 9 quarantined (3 unreadable image, 2 conflicting rows, "
         "1 no image, 1 not dermoscopic, 1 unknown diagnosis, 1 wrong age); "
         "1 files without a row, in data/ingest/here\n"
@@ -250,7 +250,7 @@ def test_known_images_are_hashed_not_decoded_again(capsys):
     run()
 
     said = capsys.readouterr().out
-    assert said.startswith("ingest: 2 of 5 images of here decoded, the others known\n")
+    assert said.startswith("ingest: here, 2 images decoded, 3 known from before\n")
     grown = {path.name: path.read_bytes() for path in Path("data/ingest/here").iterdir()}
     shutil.rmtree("data")
     run()
