@@ -266,7 +266,7 @@ def test_other_limits_decode_every_image_again(capsys):
 
     run()
 
-    assert "ingest: 1 of 1 images of here decoded" in capsys.readouterr().out
+    assert "ingest: here, 1 images decoded, 0 known" in capsys.readouterr().out
 
 
 @pytest.mark.slow
