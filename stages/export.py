@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     ensemble = params.load("ensemble", EnsembleParams)
     cases = parity_cases(args.table, settings.parity_images)
     jobs = [make_job(name, ensemble.fold, cases, settings, args) for name in ensemble.members]
-    parity, native, alone = {}, {}, {}
+    parity, native = {}, {}
     # One process a member: TensorFlow starts once in each, and conversion uses a single core.
     context = multiprocessing.get_context("spawn")
     workers = min(len(jobs), os.cpu_count() or 1)
@@ -75,10 +75,10 @@ def main(argv: list[str] | None = None) -> None:
         # Largest first: it takes as long as the others together.
         futures = [pool.submit(convert, job) for job in sorted(jobs, key=_size, reverse=True)]
         for future in tqdm(futures, desc="export"):
-            result, scores, scores_alone = future.result()
+            result, scores = future.result()
             parity[result.member] = check_member(result)
-            native[result.member], alone[result.member] = scores, scores_alone
-    parity["ensemble"] = merge_and_check(jobs, native, alone, args)
+            native[result.member] = scores
+    parity["ensemble"] = merge_and_check(jobs, native, args)
     write_json(args.target / "parity.json", parity)
     size = (args.target / "ensemble.onnx").stat().st_size
     print(
@@ -113,13 +113,8 @@ def make_job(
     )
 
 
-def convert(job: Job) -> tuple[MemberParity, np.ndarray, np.ndarray]:
-    """Convert one member and compare; runs in a process of its own.
-
-    Returns:
-        How far the graph is from Keras, and what Keras answered to all images at once and to one
-        at a time, `(images, 9)`.
-    """
+def convert(job: Job) -> tuple[MemberParity, np.ndarray]:
+    """Convert one member and compare; runs in a process of its own."""
     # TensorFlow is imported by the workers alone.
     from pipeline.deploy.export import export_member, export_savedmodel
     from pipeline.network.members import build_member
@@ -131,9 +126,9 @@ def convert(job: Job) -> tuple[MemberParity, np.ndarray, np.ndarray]:
     model.load_weights(job.weights)
     predict = make_predictor(model)
     native = predict(job.pixels, job.demographics)
-    alone = np.concatenate(
-        [predict(job.pixels[i : i + 1], job.demographics[i : i + 1]) for i in range(len(native))]
-    )
+    alone = [
+        predict(job.pixels[i : i + 1], job.demographics[i : i + 1]) for i in range(len(native))
+    ]
     path = job.target / f"{job.name}.onnx"
     export_member(
         model, path, member=job.name, crop_px=job.member.crop_px, opset=job.settings.opset
@@ -144,18 +139,15 @@ def convert(job: Job) -> tuple[MemberParity, np.ndarray, np.ndarray]:
     result = MemberParity(
         member=job.name,
         images=len(native),
-        noise=float(np.abs(native - alone).max()),
+        noise=float(np.abs(native - np.concatenate(alone)).max()),
         difference=float(np.abs(native - converted).max()),
         tolerance=job.settings.probability_tolerance,
     )
-    return result, native, alone
+    return result, native
 
 
 def merge_and_check(
-    jobs: list[Job],
-    native: dict[str, np.ndarray],
-    alone: dict[str, np.ndarray],
-    args: argparse.Namespace,
+    jobs: list[Job], native: dict[str, np.ndarray], args: argparse.Namespace
 ) -> dict[str, Any]:
     """Write the merged graph and hold it against formula and members."""
     references = load_reference(args.ensemble / "reference.npz")
@@ -167,7 +159,7 @@ def merge_and_check(
     answers = session.run(None, feeds(session, {job.name: job for job in jobs}))
     names = [output.name for output in session.get_outputs()]
     outputs = dict(zip(names, answers, strict=True))
-    return check_ensemble(outputs, native, alone, references, probability_map)
+    return check_ensemble(outputs, native, references, probability_map)
 
 
 def feeds(session: Any, jobs: dict[str, Job]) -> dict[str, np.ndarray]:

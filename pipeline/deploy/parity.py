@@ -12,8 +12,6 @@ from pipeline.scoring.ensemble import ProbabilityMap, average_ranks, rank_scores
 
 # Graph against NumPy on the same member scores.
 FORMULA_TOLERANCE = 1e-6
-# Keras differs from itself from batch to batch; a graph may differ from it by so many times that.
-NOISE_FACTOR = 3
 
 
 class ParityError(ValueError):
@@ -57,7 +55,7 @@ def check_member(parity: MemberParity) -> dict[str, Any]:
     Raises:
         ParityError: The difference is above what is allowed.
     """
-    allowed = max(parity.tolerance, NOISE_FACTOR * parity.noise)
+    allowed = max(parity.tolerance, 3 * parity.noise)
     if not parity.difference <= allowed:
         raise ParityError(
             f"member {parity.member}: ONNX and Keras must agree within {allowed:g} on "
@@ -70,25 +68,20 @@ def check_member(parity: MemberParity) -> dict[str, Any]:
 def check_ensemble(
     outputs: dict[str, np.ndarray],
     native: dict[str, np.ndarray],
-    alone: dict[str, np.ndarray],
     references: dict[str, np.ndarray],
     probability_map: ProbabilityMap,
 ) -> dict[str, Any]:
     """Pass the merged graph through the gate.
 
-    The scores of a network hardly trained lie so close together that its own noise passes several
-    of them; there, three times the ranks' own noise is allowed, and is part of the report.
-
     Args:
         outputs: What the graph answered, by output name, each `(n, 9)`.
         native: Member name to Keras' probabilities on the same images, `(n, 9)`.
-        alone: The same of Keras given one image at a time.
         references: Member name to its reference scores, `(m, 9)`, columns ascending.
         probability_map: Rank averages to probabilities.
 
     Raises:
         ParityError: On the graph's own member scores the formula differs by more than
-            `FORMULA_TOLERANCE`, or a rank differs from the native one by more than is allowed.
+            `FORMULA_TOLERANCE`, or a rank differs from the native one by more than 2/m.
     """
     own = {name: outputs[f"probabilities_{name}"] for name in native}
     ranks = _average(own, references)
@@ -103,14 +96,11 @@ def check_ensemble(
                 f"on equal scores. Got: {difference:.3g}."
             )
     step = 2 / min(len(reference) for reference in references.values())
-    wanted = _average(native, references)
-    noise = _largest(_average(alone, references), wanted)
-    allowed = max(step, NOISE_FACTOR * noise)
-    moved = _largest(outputs["rank_scores"], wanted)
-    if not moved <= allowed:
+    moved = _largest(outputs["rank_scores"], _average(native, references))
+    if not moved <= step:
         raise ParityError(
-            f"ensemble: rank scores of graph and Keras must agree within {allowed:.3g} "
-            f"(2/n = {step:.3g}). Got: {moved:.3g} (Keras differs from itself by {noise:.3g})."
+            f"ensemble: rank scores of graph and Keras must agree within 2/n = {step:.3g}. "
+            f"Got: {moved:.3g}."
         )
     return {
         "images": len(ranks),
@@ -118,8 +108,6 @@ def check_ensemble(
         "formula_tolerance": FORMULA_TOLERANCE,
         "formula_difference": formula,
         "rank_tolerance": step,
-        "rank_noise": noise,
-        "rank_allowed": allowed,
         "rank_difference": moved,
     }
 
