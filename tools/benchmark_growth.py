@@ -47,7 +47,7 @@ NEVUS = {
 }
 # What each stage says of the images that it did not know.
 WORKED_ON = {
-    "ingest": r"(\d+) of \d+ images",
+    "ingest": r"(\d+) images decoded",
     "crop": r"(\d+) cut now",
     "resize": r"(\d+) of them new",
 }
