@@ -73,8 +73,8 @@ def resize_box(
         resample: Key of `RESAMPLERS`.
 
     Returns:
-        RGB, `(*size, 3)` uint8, read-only; the same bytes on every machine, as sums are whole
-        numbers.
+        RGB, `(*size, 3)` uint8, read-only; the same bytes whatever vector code the processor
+        has, as sums are whole numbers.
 
     Raises:
         ValueError: `image` is not three-channel uint8, or the box leaves it or is empty.
