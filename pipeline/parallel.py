@@ -7,12 +7,8 @@ same function is applied to the same items. See `pipeline.cluster` for what a cl
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from pipeline.processes import map_in_processes
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from pipeline.processes import Item, Result, map_in_processes
 
 LOCAL = "local"
 RAY = "ray"
