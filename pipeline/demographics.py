@@ -20,6 +20,8 @@ DEMOGRAPHICS_LAYOUT = (
     *(f"site={site}" for site in SITES),
 )
 DEMOGRAPHICS_WIDTH = len(DEMOGRAPHICS_LAYOUT)
+# Where each field stands in the vector: age, sex, site.
+DEMOGRAPHICS_FIELDS = (slice(0, 2), slice(2, 2 + len(SEXES)), slice(2 + len(SEXES), None))
 
 
 def encode_demographics(age_years: float | None, sex: str | None, site: str | None) -> np.ndarray:

@@ -117,11 +117,10 @@ def convert(job: Job) -> tuple[MemberParity, np.ndarray]:
     """Convert one member and compare; runs in a process of its own."""
     # TensorFlow is imported by the workers alone.
     from pipeline.deploy.export import export_member, export_savedmodel
+    from pipeline.network.compiled import make_predictor, prepare_backend
     from pipeline.network.members import build_member
-    from pipeline.network.predict import make_predictor
-    from pipeline.network.step import prepare_tensorflow
 
-    prepare_tensorflow()
+    prepare_backend()
     model = build_member(job.member)
     model.load_weights(job.weights)
     predict = make_predictor(model)

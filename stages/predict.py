@@ -14,11 +14,11 @@ import pandas as pd
 from pipeline import params
 from pipeline.classes import CLASSES
 from pipeline.command import run_stage
+from pipeline.network.compiled import make_predictor, prepare_backend
 from pipeline.network.inputs import load_cases, select_cases, split_fold
 from pipeline.network.member_params import MemberParams
 from pipeline.network.members import build_member
-from pipeline.network.predict import make_predictor, predict_cases
-from pipeline.network.step import prepare_tensorflow
+from pipeline.network.predict import predict_cases
 from pipeline.storage import atomic_write, write_json
 
 
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("predict", PredictParams)
     member = params.load(f"member.{args.member}", MemberParams)
-    prepare_tensorflow()
+    prepare_backend()
     model = build_member(member)
     model.load_weights(args.trained / "weights.weights.h5")
     predictor = make_predictor(model)

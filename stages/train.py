@@ -5,6 +5,7 @@ models/train/b4-0
 """
 
 import argparse
+import math
 import shutil
 import time
 from pathlib import Path
@@ -14,11 +15,18 @@ import pandas as pd
 
 from pipeline import params
 from pipeline.command import run_stage
-from pipeline.network.inputs import load_cases, select_cases, split_fold
+from pipeline.network.compiled import prepare_backend
+from pipeline.network.inputs import (
+    load_cases,
+    select_cases,
+    set_inner_part_aside,
+    split_fold,
+)
 from pipeline.network.member_params import MemberParams
 from pipeline.network.members import build_member
-from pipeline.network.step import prepare_tensorflow
-from pipeline.network.train import Run, TrainParams, train
+from pipeline.network.run import Run
+from pipeline.network.train import Outcome, train
+from pipeline.network.train_params import TrainParams
 from pipeline.storage import atomic_path, atomic_write, write_json
 
 # DVC deletes a stage's outs when it starts; what a killed run resumes from lives outside them.
@@ -32,14 +40,44 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("train", TrainParams)
     run = prepare_run(args, member, settings)
     name = f"{args.member}-{args.fold}"
+    explain_resuming(run.resume_folder, args)
     outcome = train(run, name=name)
+    write_results(args, run, outcome, time.perf_counter() - started)
+    shutil.rmtree(run.resume_folder)
+    last = outcome.history[-1]
+    print(
+        f"train: {name}, {len(run.training)} images, {len(outcome.history)} epochs, "
+        f"loss {last['loss']:.3f}, "
+        f"held-out accuracy {last['held_out_accuracy']:.3f}, in {args.target}"
+    )
 
-    args.target.mkdir(parents=True, exist_ok=True)
+
+def explain_resuming(folder: Path, args: argparse.Namespace) -> None:
+    """Leave word in the resume folder for whoever finds it after a kill."""
+    command = (
+        f"python -m stages.train --member {args.member} --fold {args.fold} "
+        f"{args.table} {args.arrays} {args.target}"
+    )
+    with atomic_write(folder / "README.txt", "w") as file:
+        file.write(
+            "Checkpoints of a training that has not ended. `make repro`, or the command\n\n"
+            f"    {command}\n\n"
+            "in the project's root goes on after the newest whole checkpoint and ends in the same\n"
+            "weights, bit for bit, as without an interruption. latest.json names the checkpoints,\n"
+            "their SHA-256 and the epochs so far. With other params or cases the run is refused:\n"
+            "restore them, or delete this folder (`make clean-resume` deletes all) to begin anew.\n"
+        )
+
+
+def write_results(args: argparse.Namespace, run: Run, outcome: Outcome, seconds: float) -> None:
+    """Write weights, history and summary."""
     weights = args.target / "weights.weights.h5"
     with atomic_path(weights) as path:
         run.model.save_weights(path)
+    history = pd.DataFrame(outcome.history)
     with atomic_write(args.target / "history.csv", "w") as file:
-        pd.DataFrame(outcome.history).to_csv(file, index=False)
+        history.to_csv(file, index=False)
+    member, model = run.member, run.model
     write_json(
         args.target / "summary.json",
         {
@@ -49,40 +87,39 @@ def main(argv: list[str] | None = None) -> None:
             "crop_px": member.crop_px,
             "input_px": member.input_px,
             "batch_size": member.batch_size,
-            "epochs": member.epochs,
+            "epochs": len(history),
             "images": len(run.training),
-            "parameters": run.model.count_params(),
-            "trainable_parameters": sum(
-                v.shape.num_elements() for v in run.model.trainable_variables
-            ),
+            "parameters": model.count_params(),
+            "trainable_parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
             "weights_bytes": weights.stat().st_size,
             "training_checkpoint_bytes": outcome.checkpoint_bytes,
-            "seconds": time.perf_counter() - started,
+            "images_per_s": float(history.images_per_s.median()),
+            "wait_share": float(history.wait_share.median()),
+            "seconds": seconds,
         },
-    )
-    shutil.rmtree(run.resume_folder)
-    last = outcome.history[-1]
-    print(
-        f"train: {name}, {len(run.training)} images, {member.epochs} epochs, "
-        f"loss {last['loss']:.3f}, "
-        f"held-out accuracy {last['held_out_accuracy']:.3f}, in {args.target}"
     )
 
 
 def prepare_run(args: argparse.Namespace, member: MemberParams, settings: TrainParams) -> Run:
     """Build the member and gather its cases."""
-    prepare_tensorflow()
+    prepare_backend()
     # Python's, NumPy's and the backend's generators: initial weights depend on the seed alone.
     keras.utils.set_random_seed(settings.seed)
     frame, shards = load_cases(args.table, args.arrays)
     parts = split_fold(frame, args.fold)
+    training, monitored = parts["training"], None
+    if share := settings.early_stopping.inner_share:
+        training, inner = set_inner_part_aside(training, share, settings.seed)
+        monitored = select_cases(inner, shards)
     return Run(
-        model=build_member(member, pretrained=True),
+        model=build_member(member, training=True),
         member=member,
         settings=settings,
-        training=select_cases(parts["training"], shards),
+        training=select_cases(training, shards),
+        monitored=monitored,
         held_out=select_cases(parts["out_of_fold"], shards),
         resume_folder=RESUME / f"{args.member}-{args.fold}",
+        live_folder=args.target / "live",
     )
 
 

@@ -29,7 +29,7 @@ from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.preprocess import cut_crops
 from pipeline.images.resize import resize_to_square
-from pipeline.network.inputs import shuffled_batches
+from pipeline.network.epoch import plan_epoch
 from pipeline.shards.array_writer import write_array_shards
 from pipeline.shards.arrays import ArrayShards
 from tools.benchmark_decode import read_originals
@@ -111,16 +111,22 @@ def measure_rates(folder: Path) -> dict[str, float]:
     return {way: statistics.median(values) for way, values in rates.items()}
 
 
+def batches(count: int, epoch: int) -> np.ndarray:
+    """Order images as stage `train` does, `(steps, BATCH)` int."""
+    labels = np.zeros(count, np.int32)
+    return plan_epoch(labels, BATCH, sampling="natural", seed=SEED, epoch=epoch).rows
+
+
 def read_arrays(shards: ArrayShards, epoch: int) -> Iterator[np.ndarray]:
     """Read batches as stage `train` does."""
-    for rows in shuffled_batches(len(shards), BATCH, seed=SEED, epoch=epoch):
+    for rows in batches(len(shards), epoch):
         yield shards.read([shards.image_ids[row] for row in rows])
 
 
 def read_files(folder: Path, epoch: int) -> Iterator[np.ndarray]:
     """Decode, resize and scale one JPEG file after another."""
     paths = sorted(folder.iterdir())
-    for rows in shuffled_batches(len(paths), BATCH, seed=SEED, epoch=epoch):
+    for rows in batches(len(paths), epoch):
         images = []
         for row in rows:
             with Image.open(paths[row]) as image:

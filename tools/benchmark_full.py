@@ -134,10 +134,10 @@ def build_and_export(job: Job) -> MemberArtefacts:
 
     from pipeline.deploy.export import export_member, export_savedmodel
     from pipeline.network.checkpoint import Checkpoint, save_checkpoint
+    from pipeline.network.compiled import prepare_backend
     from pipeline.network.members import build_member
-    from pipeline.network.step import prepare_tensorflow
 
-    prepare_tensorflow()
+    prepare_backend()
     keras.utils.set_random_seed(SEED)
     weights = job.folder / f"{job.name}.weights.h5"
     # At momentum 0 one pass in training mode sets the statistics.
@@ -156,7 +156,7 @@ def build_and_export(job: Job) -> MemberArtefacts:
     optimizer.build(network.trainable_variables)
     state = [np.asarray(v) for v in network.variables + optimizer.variables]
     with tempfile.TemporaryDirectory(dir=job.folder) as folder:
-        checkpoint_bytes = save_checkpoint(Path(folder), Checkpoint(1, state, []), "")
+        checkpoint_bytes = save_checkpoint(Path(folder), Checkpoint(1, 0, state, [], [], {}), "")
     savedmodel, path = job.folder / job.name, job.folder / f"{job.name}.onnx"
     export_savedmodel(network, savedmodel)
     export_member(network, path, member=job.name, crop_px=job.recipe.crop_px, opset=job.opset)

@@ -127,10 +127,11 @@ def _load_native(job: EngineJob, caller: Callable[[Any], Call]) -> Answer:
 
 
 def _load_network(model: NativeModel) -> Any:
+    from pipeline import params
     from pipeline.network.member_params import MemberParams
     from pipeline.network.members import build_member
 
-    network = build_member(MemberParams(**model.recipe))
+    network = build_member(params.build(model.recipe, MemberParams, f"member {model.member}"))
     network.load_weights(model.weights)
     return network
 

@@ -1,31 +1,30 @@
 """The table of backbones: how each is built and normalises its pixels, where weights come from.
 
-EfficientNet comes from the `efficientnet` package, the one with the noisy-student weights. It is
-frozen upstream and asks the backend module for names that Keras 3 no longer has, so it is called
-through `efficientnet.model` with a small backend object of our own; nothing else knows about it.
+A backbone is one row; nothing else knows its name. EfficientNet B0-B7 come from the `efficientnet`
+package, the one with the noisy-student weights. It is frozen upstream and asks the backend module
+for names that Keras 3 no longer has, so it is called through `efficientnet.model` with a small
+backend object of our own.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import efficientnet.model
 import efficientnet.weights
 import keras
-import numpy as np
 
-from pipeline.storage import sha256_of
+from pipeline.network.small_network import build_small_network
 
 # ImageNet's channel means and standard deviations, of pixels in [0, 1].
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# Pixels to [-1, 1].
+UNIT = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+# ImageNet's means of pixels in [0, 255], no scale: what the networks of 2014 and 2015 take.
+CAFFE = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
 
-
-class WeightsError(ValueError):
-    """Pretrained weights are absent, altered, or of another network."""
+APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 @dataclass(frozen=True)
@@ -33,25 +32,47 @@ class Backbone:
     """One row of the table.
 
     Attributes:
-        build: `(input_px, drop_connect)` to a Keras model from normalised pixels, `(batch,
-            input_px, input_px, 3)` float32, to pooled features `(batch, channels)`.
-        mean: Subtracted from pixels in [0, 1], per channel.
-        std: Divides them after that.
+        build: `(input_px, drop_connect, width)` to a Keras model from normalised pixels, `(batch,
+            input_px, input_px, 3)`, to its last feature map, `(batch, height, width, channels)`.
+        normalisation: Means and standard deviations per channel, of RGB pixels in [0, 1].
         published: Weights by name (`imagenet`, `noisy-student`): address and MD5, as published.
+        drop_connect: The one value that it is built with; `None` where it can be chosen.
+        has_widths: Whether `width` may be other than 1.
+        is_bgr: Whether it takes the channels as blue, green, red.
     """
 
-    build: Callable[[int, float], keras.Model]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    build: Callable[[int, float, float], keras.Model]
+    normalisation: tuple[tuple[float, float, float], tuple[float, float, float]]
     published: dict[str, tuple[str, str]]
+    drop_connect: float | None = 0.0
+    has_widths: bool = False
+    is_bgr: bool = False
+
+
+def build_backbone(name: str, *, input_px: int, drop_connect: float, width: float) -> keras.Model:
+    """Build a backbone of the table without weights.
+
+    Raises:
+        ValueError: There is no such backbone, or not with these settings.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"backbone must be one of {sorted(BACKBONES)}. Got: {name!r}.")
+    row = BACKBONES[name]
+    if row.drop_connect not in (None, drop_connect):
+        raise ValueError(
+            f"drop_connect must be {row.drop_connect} for {name}. Got: {drop_connect}."
+        )
+    if width != 1 and not row.has_widths:
+        raise ValueError(f"width must be 1 for {name}. Got: {width}.")
+    return row.build(input_px, drop_connect, width)
 
 
 def _efficientnet(variant: str) -> Backbone:
-    def build(input_px: int, drop_connect: float) -> keras.Model:
+    def build(input_px: int, drop_connect: float, width: float) -> keras.Model:
         return getattr(efficientnet.model, f"EfficientNet{variant.upper()}")(
             include_top=False,
             weights=None,
-            pooling="avg",
+            pooling=None,
             input_shape=(input_px, input_px, 3),
             drop_connect_rate=drop_connect,
             backend=_backend(),
@@ -66,8 +87,7 @@ def _efficientnet(variant: str) -> Backbone:
     student = f"{name}_noisy-student_notop.h5"
     return Backbone(
         build=build,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
+        normalisation=IMAGENET,
         published={
             "imagenet": (
                 tables.IMAGENET_WEIGHTS_PATH + imagenet,
@@ -75,6 +95,7 @@ def _efficientnet(variant: str) -> Backbone:
             ),
             "noisy-student": (tables.NS_WEIGHTS_PATH + student, tables.NS_WEIGHTS_HASHES[name][1]),
         },
+        drop_connect=None,
     )
 
 
@@ -90,100 +111,91 @@ def _backend() -> Any:
     )
 
 
-def _mobilenet_v2(input_px: int, drop_connect: float) -> keras.Model:
-    if drop_connect:
-        raise ValueError(f"drop_connect must be 0 for MobileNetV2. Got: {drop_connect}.")
+def _application(function: Callable[..., keras.Model], **options: Any) -> Callable:
+    """Take a network of `keras.applications` without head, weights and preprocessing."""
+
+    def build(input_px: int, drop_connect: float, width: float) -> keras.Model:
+        shape = (input_px, input_px, 3)
+        return function(include_top=False, weights=None, input_shape=shape, **options)
+
+    return build
+
+
+def _mobilenet_v2(input_px: int, drop_connect: float, width: float) -> keras.Model:
     return keras.applications.MobileNetV2(
-        input_shape=(input_px, input_px, 3),
-        alpha=0.35,
-        include_top=False,
-        weights=None,
-        pooling="avg",
+        input_shape=(input_px, input_px, 3), alpha=width, include_top=False, weights=None
     )
 
 
 BACKBONES = {f"b{n}": _efficientnet(f"b{n}") for n in range(8)} | {
-    # Pixels to [-1, 1], as Keras' own weights expect.
-    "mobilenet_v2_035": Backbone(_mobilenet_v2, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), {}),
+    # Keras publishes MobileNetV2's weights without checksums, so they come from a file alone.
+    "mobilenet_v2": Backbone(_mobilenet_v2, UNIT, {}, has_widths=True),
+    "resnet50": Backbone(
+        _application(keras.applications.ResNet50),
+        CAFFE,
+        {
+            "imagenet": (
+                f"{APPLICATIONS}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                "4d473c1dd8becc155b73f8504c6f6626",
+            )
+        },
+        is_bgr=True,
+    ),
+    "resnet50v2": Backbone(
+        _application(keras.applications.ResNet50V2),
+        UNIT,
+        {
+            "imagenet": (
+                f"{APPLICATIONS}/resnet/resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                "fac2f116257151a9d068a22e544a4917",
+            )
+        },
+    ),
+    "efficientnetv2_b0": Backbone(
+        _application(keras.applications.EfficientNetV2B0, include_preprocessing=False),
+        IMAGENET,
+        {
+            "imagenet": (
+                f"{APPLICATIONS}/efficientnet_v2/efficientnetv2-b0_notop.h5",
+                "893217f2bb855e2983157299931e43ff",
+            )
+        },
+        drop_connect=0.2,
+    ),
+    "vgg16": Backbone(
+        _application(keras.applications.VGG16),
+        CAFFE,
+        {
+            "imagenet": (
+                f"{APPLICATIONS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                "6d6bbae143d832006294945121d1f1fc",
+            )
+        },
+        is_bgr=True,
+    ),
+    "small": Backbone(build_small_network, UNIT, {}, has_widths=True),
 }
+
+# How the last batch normalisation of a residual branch is called; the sum after it ends in `add`.
+RESIDUAL_ENDS = ("project_bn", "3_bn")
 
 
 def zero_residual_branches(model: keras.Model) -> int:
     """Set the last scale of every residual branch to 0; return how many there are.
 
     A branch ends in batch normalisation `<block>project_bn` and is added in `<block>add`.
+
+    Raises:
+        ValueError: The network has none.
     """
-    names = {layer.name.lower(): layer for layer in model.layers}
-    ends = [
-        names[name.removesuffix("add") + "project_bn"]
-        for name in names
-        if name.endswith("add") and name.removesuffix("add") + "project_bn" in names
-    ]
+    layers = {layer.name.lower(): layer for layer in model.layers}
+    blocks = [name.removesuffix("add") for name in layers if name.endswith("add")]
+    ends = [layers[b + end] for b in blocks for end in RESIDUAL_ENDS if b + end in layers]
+    if not ends:
+        raise ValueError(
+            f"zero_init_residual must be false for {model.name}. "
+            "Got: true, and no residual branch that ends in batch normalisation."
+        )
     for layer in ends:
         layer.gamma.assign(keras.ops.zeros_like(layer.gamma))
     return len(ends)
-
-
-def load_pretrained(model: keras.Model, backbone: str, weights: str, sha256: str) -> None:
-    """Load weights into a freshly built backbone.
-
-    Args:
-        model: What `BACKBONES[backbone].build` returned.
-        backbone: Key of `BACKBONES`.
-        weights: `none`, `imagenet`, `noisy-student`, or the path of a file: Keras' `.weights.h5`,
-            a legacy `.h5` as published, or an `.npz` of arrays named by variable path.
-        sha256: Expected SHA-256 of the file; required where `weights` is a path.
-
-    Raises:
-        WeightsError: The file is absent, cannot be fetched, has another checksum, or does not fit.
-    """
-    if weights == "none":
-        return
-    path = (
-        _fetch(backbone, weights)
-        if weights in ("imagenet", "noisy-student")
-        else _checked(Path(weights), sha256)
-    )
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns where a file lacks layers, and leaves those at random.
-            warnings.simplefilter("error", UserWarning)
-            _load_npz(model, path) if path.suffix == ".npz" else model.load_weights(path)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
-        raise WeightsError(f"{path} must hold weights of {backbone}. Got: {error}") from error
-
-
-def _fetch(backbone: str, name: str) -> Path:
-    """Return the published file from Keras' cache, downloading it the first time."""
-    published = BACKBONES[backbone].published
-    if name not in published:
-        raise WeightsError(f"{backbone} has the weights {sorted(published)}. Got: {name!r}.")
-    address, md5 = published[name]
-    file_name = address.rsplit("/", 1)[1]
-    try:
-        # A cached file with the right checksum is used without any connection.
-        return Path(keras.utils.get_file(file_name, address, cache_subdir="models", file_hash=md5))
-    except Exception as error:  # get_file raises a bare Exception
-        raise WeightsError(
-            f"{name} weights of {backbone} must be in Keras' cache or be fetched from {address}. "
-            f"Got: {error}. Offline: put {file_name} (MD5 {md5}) into ~/.keras/models."
-        ) from error
-
-
-def _checked(path: Path, sha256: str) -> Path:
-    if not path.is_file():
-        raise WeightsError(f"weights must be none, imagenet, noisy-student or a file. Got: {path}.")
-    found = sha256_of(path)
-    if found != sha256:
-        raise WeightsError(f"{path} must have the sha256 {sha256!r} of params.yaml. Got: {found}.")
-    return path
-
-
-def _load_npz(model: keras.Model, path: Path) -> None:
-    """Assign arrays by variable path, `/` written `|` in the archive; all must be there."""
-    with np.load(path, allow_pickle=False) as arrays:
-        missing = [v.path for v in model.variables if v.path.replace("/", "|") not in arrays]
-        if missing:
-            raise KeyError(f"{len(missing)} variables missing, first {missing[:5]}")
-        for variable in model.variables:
-            variable.assign(arrays[variable.path.replace("/", "|")])

@@ -1,8 +1,8 @@
 """Training state that survives a kill at any instant.
 
-Each epoch's state is one file under its own name; a pointer with its SHA-256 is written last, so a
-kill leaves the previous epoch in charge. Two are kept: where the newest is damaged, the one before
-it is taken.
+Each state is one file under its own name; a pointer with its SHA-256 is written last, so a kill
+leaves the state before in charge. Two are kept: where the newest is damaged, the one before it is
+taken.
 """
 
 import io
@@ -12,28 +12,34 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.storage import atomic_write, read_json, sha256_of, write_json
+from pipeline.storage import atomic_write, check_free_disk, read_json, sha256_of, write_json
 
 KEPT = 2
 
 
 class CheckpointError(ValueError):
-    """No checkpoint can be resumed from."""
+    """No checkpoint can be resumed from, or none can be written."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is known after an epoch.
+    """What is known at one instant of a run.
 
     Attributes:
         epoch: Epochs finished.
-        arrays: Every variable of network and optimizer, in their fixed order.
+        step: Steps finished of the epoch after those.
+        arrays: Every variable of network and optimizers, in their fixed order.
+        best: Variables of the network after the best epoch so far; empty where none is chosen.
         history: One row per finished epoch.
+        partial: Losses and such of the unfinished epoch, by name, one value per step.
     """
 
     epoch: int
+    step: int
     arrays: list[np.ndarray]
+    best: list[np.ndarray]
     history: list[dict[str, Any]]
+    partial: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class _Entry:
     file: str
     sha256: str
     epoch: int
+    step: int
+    partial: dict[str, list[float]]
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, recipe: str) -> int:
@@ -53,19 +61,33 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, recipe: str) -> int:
 
     Returns:
         Size of the checkpoint's file in bytes.
+
+    Raises:
+        CheckpointError: A weight is not finite, or the disk is full. Earlier checkpoints stay.
     """
-    path = folder / f"epoch-{checkpoint.epoch:04d}.npz"
-    with atomic_write(path) as file:
-        # Positional names keep the order: arr_0, arr_1, …
-        np.savez(file, *checkpoint.arrays)
-    entry = _Entry(path.name, sha256_of(path), checkpoint.epoch)
-    entries = [entry, *(e for e in _entries(folder) if e.file != entry.file)][:KEPT]
-    pointer = {
-        "recipe": recipe,
-        "entries": [asdict(e) for e in entries],
-        "history": checkpoint.history,
-    }
-    write_json(folder / "latest.json", pointer)
+    _check_finite(folder, checkpoint)
+    path = folder / f"epoch-{checkpoint.epoch:04d}-step-{checkpoint.step:06d}.npz"
+    named = {f"arr_{i}": array for i, array in enumerate(checkpoint.arrays)}
+    named |= {f"best_{i}": array for i, array in enumerate(checkpoint.best)}
+    try:
+        check_free_disk(folder, sum(array.nbytes for array in named.values()))
+        with atomic_write(path) as file:
+            np.savez(file, **named)
+        entry = _Entry(
+            path.name, sha256_of(path), checkpoint.epoch, checkpoint.step, checkpoint.partial
+        )
+        entries = [entry, *(e for e in _entries(folder) if e.file != entry.file)][:KEPT]
+        pointer = {
+            "recipe": recipe,
+            "entries": [asdict(e) for e in entries],
+            "history": checkpoint.history,
+        }
+        write_json(folder / "latest.json", pointer)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} must be written. Got: {error} What was saved before is whole: make room and "
+            "run the same command again, it goes on from there."
+        ) from error
     for old in folder.glob("epoch-*.npz"):
         if old.name not in {e.file for e in entries}:
             old.unlink()
@@ -90,12 +112,39 @@ def load_checkpoint(folder: Path, recipe: str) -> Checkpoint | None:
         path = folder / entry.file
         if path.is_file() and sha256_of(path) == entry.sha256:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                arrays = [stored[f"arr_{i}"] for i in range(len(stored.files))]
-            return Checkpoint(entry.epoch, arrays, pointer["history"][: entry.epoch])
+                arrays, best = _in_order(stored, "arr_"), _in_order(stored, "best_")
+            history = pointer["history"][: entry.epoch]
+            return Checkpoint(entry.epoch, entry.step, arrays, best, history, entry.partial)
         print(f"train: {path} is damaged or absent; falling back to the checkpoint before it.")
     raise CheckpointError(
         f"{folder} must hold a whole checkpoint. Delete the folder to train anew."
     )
+
+
+def checkpoint_bytes(folder: Path) -> int:
+    """Return the size of the largest checkpoint of a run."""
+    return max(path.stat().st_size for path in folder.glob("epoch-*.npz"))
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the file of the newest checkpoint; `None` where there is none."""
+    entries = _entries(folder)
+    return folder / entries[0].file if entries else None
+
+
+def _check_finite(folder: Path, checkpoint: Checkpoint) -> None:
+    bad = sum(1 for array in checkpoint.arrays if not np.isfinite(array).all())
+    if bad:
+        raise CheckpointError(
+            f"{folder}: weights must be finite. Got: {bad} of {len(checkpoint.arrays)} arrays that "
+            f"are not, after epoch {checkpoint.epoch} and step {checkpoint.step}. Nothing of them "
+            "was saved; lower peak_learning_rate or lengthen warmup_epochs."
+        )
+
+
+def _in_order(stored: Any, prefix: str) -> list[np.ndarray]:
+    count = sum(1 for name in stored.files if name.startswith(prefix))
+    return [stored[f"{prefix}{i}"] for i in range(count)]
 
 
 def _entries(folder: Path) -> list[_Entry]:

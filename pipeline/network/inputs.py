@@ -1,10 +1,12 @@
-"""From the split's table and a member's arrays to the batches of one epoch."""
+"""From the split's table and a member's arrays to the cases that are trained on and scored."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline import manifest
 from pipeline.classes import CLASSES
@@ -82,11 +84,19 @@ def split_fold(frame: pd.DataFrame, fold: int) -> dict[str, pd.DataFrame]:
     return parts
 
 
-def shuffled_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
-    """Return the rows of each batch of one epoch: a permutation, its last partial batch left out.
+def set_inner_part_aside(
+    frame: pd.DataFrame, share: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part training rows into those trained on and those monitored, by component and class.
 
-    A training set smaller than one batch is one batch.
+    Args:
+        frame: Training rows of `split_fold`.
+        share: Of the rows, about, that is monitored; in (0, 0.5].
+        seed: Of the choice.
     """
-    order = np.random.default_rng([seed, epoch, 0]).permutation(count)
-    size = min(batch_size, count)
-    return [order[start : start + size] for start in range(0, count - size + 1, size)]
+    splitter = StratifiedGroupKFold(max(2, round(1 / share)), shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class with fewer cases than parts cannot be in each of them; nothing can be done.
+        warnings.simplefilter("ignore", UserWarning)
+        kept, inner = next(splitter.split(frame, frame.diagnosis, frame.group_id))
+    return frame.iloc[kept], frame.iloc[inner]

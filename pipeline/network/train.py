@@ -3,58 +3,37 @@
 Not Keras' `fit`: its backup could not resume to identical weights, and it hides the step.
 """
 
-import hashlib
-import json
 import math
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
-from pipeline.network.augment import AugmentParams, draw_augmentation
-from pipeline.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from pipeline.network.inputs import Cases, shuffled_batches
-from pipeline.network.member_params import MemberParams
-from pipeline.network.predict import make_predictor, predict_cases
-from pipeline.network.schedule import learning_rate_at
-from pipeline.network.step import make_train_step
+from pipeline.network.batch import Result
+from pipeline.network.batches import BatchReader
+from pipeline.network.checkpoint import (
+    Checkpoint,
+    checkpoint_bytes,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
+from pipeline.network.compiled import Predictor, Step, is_out_of_memory, make_predictor, make_step
+from pipeline.network.epoch import EpochPlan, plan_epoch, read_ahead
+from pipeline.network.inputs import Cases
+from pipeline.network.objective import class_weights
+from pipeline.network.optimizers import averaged_weights
+from pipeline.network.phases import Phase, enter, make_phases, phase_of, rate_at
+from pipeline.network.predict import predict_cases
+from pipeline.network.run import Run, fingerprint
+from pipeline.network.watch import Speed, Watch
+
+SCORED_AT_ONCE = 64  # images, after each epoch
 
 
 class TrainingError(ValueError):
     """Training cannot go on."""
-
-
-@dataclass(frozen=True)
-class TrainParams:
-    """Section `train` of `params.yaml`."""
-
-    seed: int
-    augment: AugmentParams
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run: what is trained, how, on what, and where it resumes.
-
-    Attributes:
-        model: Freshly built member.
-        member: Its section of `params.yaml`.
-        settings: Section `train`.
-        training: Cases that are trained on.
-        held_out: Cases of the fold left out, looked at after each epoch and never chosen by.
-        resume_folder: Where checkpoints are kept, outside DVC's outs.
-    """
-
-    model: keras.Model
-    member: MemberParams
-    settings: TrainParams
-    training: Cases
-    held_out: Cases
-    resume_folder: Path
 
 
 @dataclass(frozen=True)
@@ -66,90 +45,209 @@ class Outcome:
 
 
 def train(run: Run, *, name: str) -> Outcome:
-    """Train a member to its last epoch, resuming where an earlier process was killed.
+    """Train a member, resuming where an earlier process was killed.
 
     Args:
-        run: The run; `run.model` holds the final weights afterwards.
+        run: The run; `run.model` holds the final weights afterwards: those of the last epoch, or,
+            with early stopping, of the best one.
         name: Name in the progress bar.
 
     Raises:
-        TrainingError: The loss is not finite.
-        CheckpointError: The resume folder holds a run of another recipe, or no whole checkpoint.
+        TrainingError: The loss or a gradient is not finite, or a batch does not fit into memory.
+        CheckpointError: The resume folder holds a run of another recipe, or no whole checkpoint,
+            or the disk is full.
     """
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(run.model.trainable_variables)
-    variables = run.model.variables + optimizer.variables
-    recipe = fingerprint(run)
-    found = load_checkpoint(run.resume_folder, recipe)
-    if found:
-        restore(variables, found.arrays)
-    history = list(found.history) if found else []
-    step, predictor = make_train_step(run.model, optimizer), make_predictor(run.model)
-    checkpoint_bytes = 0
-    steps = len(shuffled_batches(len(run.training), run.member.batch_size, seed=0, epoch=0))
-    with tqdm(total=run.member.epochs * steps, initial=len(history) * steps, desc=name) as bar:
-        for epoch in range(len(history), run.member.epochs):
-            started = time.perf_counter()
-            row = _train_epoch(run, step, epoch, bar)
-            row |= _held_out(run, predictor)
-            history.append({"epoch": epoch + 1, **row, "seconds": time.perf_counter() - started})
-            state = Checkpoint(epoch + 1, [np.asarray(v) for v in variables], history)
-            checkpoint_bytes = save_checkpoint(run.resume_folder, state, recipe)
-    if not checkpoint_bytes:  # the earlier process had finished the last epoch
-        checkpoint_bytes = max(p.stat().st_size for p in run.resume_folder.glob("epoch-*.npz"))
-    return Outcome(history, checkpoint_bytes)
+    training = _Training(run)
+    try:
+        return training.finish(name)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        member = run.member
+        raise TrainingError(
+            f"a step of {name} must fit into memory. Got: batch_size {member.batch_size} in "
+            f"{member.accumulation_steps} parts at input_px {member.input_px} and precision "
+            f"{member.precision}. Raise accumulation_steps (the same batch in smaller parts), use "
+            "precision bfloat16, or lower batch_size or input_px."
+        ) from error
 
 
-def _train_epoch(run: Run, step: Any, epoch: int, bar: tqdm) -> dict[str, float]:
-    """Take the steps of one epoch; return its mean loss, accuracy and last learning rate."""
-    seed, member = run.settings.seed, run.member
-    batches = shuffled_batches(len(run.training), member.batch_size, seed=seed, epoch=epoch)
-    drawn = draw_augmentation(
-        run.settings.augment,
-        seed=seed,
-        epoch=epoch,
-        count=len(run.training),
-        size_px=member.input_px,
-    )
-    reseed(run.model, seed, epoch)
-    losses, hits = [], []
-    for index, rows in enumerate(batches):
-        rate = learning_rate_at(
-            epoch * len(batches) + index,
-            peak=member.peak_learning_rate,
-            steps_per_epoch=len(batches),
-            warmup_epochs=member.warmup_epochs,
-            epochs=member.epochs,
+class _Training:
+    """A run under way."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.phases = make_phases(run.model, run.member, run.settings)
+        optimizers = [variable for phase in self.phases for variable in phase.optimizer.variables]
+        self.variables = [*run.model.variables, *optimizers]
+        self.recipe = fingerprint(run)
+        self.weights = class_weights(run.training.labels, run.settings.loss.class_weights)
+        self.history: list[dict[str, Any]] = []
+        self.best: list[np.ndarray] = []
+        self.predictor = make_predictor(run.model)
+
+    def finish(self, name: str) -> Outcome:
+        """Train from the newest checkpoint, or from the start, to the end."""
+        steps, partial = self._restore()
+        plan = self._plan(0)
+        watch = Watch(
+            name,
+            epochs=self.run.member.epochs,
+            epoch_images=plan.rows.size,
+            history=self.history,
+            folder=self.run.live_folder,
         )
-        cases = run.training
-        loss, right = step(
-            cases.pixels(rows), cases.demographics[rows], cases.labels[rows], drawn[rows], rate
+        step, phase = None, None
+        with watch:
+            while not self._is_done():
+                epoch = len(self.history)
+                if phase is not phase_of(self.phases, epoch):
+                    phase = phase_of(self.phases, epoch)
+                    step = self._compile(phase)
+                row = self._train_epoch(epoch, step, steps, partial, watch)
+                self._finish_epoch(phase, row)
+                watch.epoch(self.history[-1])
+                steps, partial = 0, _no_losses()
+        self._take_final_weights()
+        return Outcome(self.history, checkpoint_bytes(self.run.resume_folder))
+
+    def _restore(self) -> tuple[int, dict[str, list[float]]]:
+        """Take over a checkpoint; return the steps and losses of its unfinished epoch."""
+        found = load_checkpoint(self.run.resume_folder, self.recipe)
+        if not found:
+            return 0, _no_losses()
+        for variable, array in zip(self.variables, found.arrays, strict=True):
+            variable.assign(array)
+        self.history, self.best = list(found.history), found.best
+        return found.step, found.partial or _no_losses()
+
+    def _compile(self, phase: Phase) -> Step:
+        enter(phase, self.run.model, self.run.member)
+        return make_step(self.run.model, phase.variables, phase.optimizer, self.run.settings)
+
+    def _plan(self, epoch: int) -> EpochPlan:
+        settings, labels = self.run.settings, self.run.training.labels
+        return plan_epoch(
+            labels,
+            self.run.member.batch_size,
+            sampling=settings.sampling,
+            seed=settings.seed,
+            epoch=epoch,
         )
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"loss must be finite. Got: {loss} in epoch {epoch + 1}, step {index + 1}, on "
-                f"{[cases.image_ids[r] for r in rows]}. The last epoch's checkpoint is kept in "
-                f"{run.resume_folder}; lower peak_learning_rate or lengthen warmup_epochs."
-            )
-        losses.append(loss)
-        hits.append(right)
-        bar.update()
-        bar.set_postfix(epoch=epoch + 1, loss=f"{np.mean(losses):.3f}", rate=f"{rate:.1e}")
-    return {
-        "loss": float(np.mean(losses)),
-        "accuracy": float(np.mean(hits)),
-        "learning_rate": rate,
-    }
+
+    def _train_epoch(
+        self, epoch: int, step: Step, done: int, losses: dict[str, list[float]], watch: Watch
+    ) -> dict[str, float]:
+        """Take the steps of one epoch that are left; return its means and speed."""
+        run, plan = self.run, self._plan(epoch)
+        read = BatchReader(run, plan, epoch, self.weights)
+        if not done:
+            reseed(run.model, run.settings.seed, epoch)
+        speed, waiting = Speed(), None
+        step.begin()
+        for index, (parts, waited) in enumerate(
+            read_ahead(read, len(plan), start=done), start=done
+        ):
+            rate = self._rate(epoch, index, len(plan))
+            results = [step(part, rate) for part in parts]
+            # One step behind: the device works on the next one while this waits for a number.
+            if waiting:
+                self._note(*waiting, losses, plan)
+            waiting = (results, epoch, index)
+            speed.step(plan.rows.shape[1], waited)
+            watch.step(epoch, plan.rows.shape[1], np.mean(losses["loss"] or [math.nan]), rate)
+            if self._saves_after(index, len(plan)):
+                self._note(*waiting, losses, plan)
+                waiting = None
+                step.end()
+                self._save(epoch, index + 1, losses)
+                step.begin()
+        if waiting:
+            self._note(*waiting, losses, plan)
+        step.end()
+        means = {key: float(np.mean(values)) for key, values in losses.items()}
+        return means | {"learning_rate": rate} | speed.row()
+
+    def _rate(self, epoch: int, step: int, steps: int) -> float:
+        monitored = [row["inner_loss"] for row in self.history if "inner_loss" in row]
+        return rate_at(epoch, step, steps, self.run.member, self.run.settings, monitored)
+
+    def _saves_after(self, index: int, steps: int) -> bool:
+        """Say whether a checkpoint inside the epoch is due; at its end there is one anyway."""
+        every = self.run.settings.checkpoint_steps
+        return bool(every) and (index + 1) % every == 0 and index + 1 < steps
+
+    def _note(
+        self,
+        results: list[Result],
+        epoch: int,
+        index: int,
+        losses: dict[str, list[float]],
+        plan: EpochPlan,
+    ) -> None:
+        """Read a step's numbers from the device, and stop where one is not finite."""
+        for key in losses:
+            losses[key].append(float(np.mean([float(getattr(r, key)) for r in results])))
+        for key in ("loss", "gradient_norm"):
+            if not math.isfinite(losses[key][-1]):
+                ids = [self.run.training.image_ids[row] for row in plan.rows[index]]
+                kept = newest_checkpoint(self.run.resume_folder)
+                raise TrainingError(
+                    f"{key} must be finite. Got: {losses[key][-1]} in epoch {epoch + 1}, step "
+                    f"{index + 1}, on {ids}. The last finite weights are in "
+                    f"{kept or 'no checkpoint yet: this was the first epoch'}; lower "
+                    "peak_learning_rate, lengthen warmup_epochs or set optimizer.clip_norm."
+                )
+
+    def _finish_epoch(self, phase: Phase, row: dict[str, float]) -> None:
+        """Score, keep the weights if they are the best, and write a checkpoint."""
+        run, epoch = self.run, len(self.history)
+        with averaged_weights(phase.variables, phase.optimizer):
+            if run.monitored:
+                row |= score(run.monitored, self.predictor, "inner")
+            row |= score(run.held_out, self.predictor, "held_out")
+            self.history.append({"epoch": epoch + 1, **row})
+            if run.settings.early_stopping.patience and self._best_epoch() == epoch:
+                self.best = [np.asarray(variable) for variable in run.model.variables]
+        self._save(epoch + 1, 0, {})
+
+    def _save(self, epoch: int, step: int, losses: dict[str, list[float]]) -> None:
+        arrays = [np.asarray(variable) for variable in self.variables]
+        state = Checkpoint(epoch, step, arrays, self.best, self.history, losses)
+        save_checkpoint(self.run.resume_folder, state, self.recipe)
+
+    def _best_epoch(self) -> int:
+        return int(np.argmin([row["inner_loss"] for row in self.history]))
+
+    def _is_done(self) -> bool:
+        """Say whether the last epoch is over, or early stopping has seen enough."""
+        patience, epochs = self.run.settings.early_stopping.patience, len(self.history)
+        if epochs == self.run.member.epochs:
+            return True
+        return bool(patience and epochs) and epochs - 1 - self._best_epoch() >= patience
+
+    def _take_final_weights(self) -> None:
+        """Leave in the model what is kept: the best epoch's weights, or averages, or the last."""
+        if self.best:
+            for variable, array in zip(self.run.model.variables, self.best, strict=True):
+                variable.assign(array)
+            return
+        phase = phase_of(self.phases, len(self.history) - 1)
+        if phase.optimizer.use_ema:
+            phase.optimizer.finalize_variable_values(phase.variables)
 
 
-def _held_out(run: Run, predictor: Any) -> dict[str, float]:
-    """Score the held-out fold; for the history only, no epoch is chosen by it."""
-    cases = run.held_out
-    probabilities = predict_cases(predictor, cases, batch_size=64)
+def _no_losses() -> dict[str, list[float]]:
+    return {"loss": [], "accuracy": [], "gradient_norm": []}
+
+
+def score(cases: Cases, predictor: Predictor, name: str) -> dict[str, float]:
+    """Return the log-loss and accuracy of a part, as columns of the history."""
+    probabilities = predict_cases(predictor, cases, batch_size=SCORED_AT_ONCE)
     of_truth = probabilities[np.arange(len(cases)), cases.labels]
     return {
-        "held_out_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
-        "held_out_accuracy": float((probabilities.argmax(axis=1) == cases.labels).mean()),
+        f"{name}_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
+        f"{name}_accuracy": float((probabilities.argmax(axis=1) == cases.labels).mean()),
     }
 
 
@@ -160,19 +258,3 @@ def reseed(model: keras.Model, seed: int, epoch: int) -> None:
         if generator is not None:
             state = np.random.SeedSequence([seed, epoch, 2, index]).generate_state(2)
             generator.state.assign(state.astype(generator.state.dtype))
-
-
-def restore(variables: list[Any], arrays: list[np.ndarray]) -> None:
-    """Assign a checkpoint's arrays to the variables they were read from."""
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
-
-
-def fingerprint(run: Run) -> str:
-    """Hash everything that shapes a run: params, cases, labels and demographics."""
-    digest = hashlib.sha256()
-    digest.update(json.dumps([asdict(run.member), asdict(run.settings)]).encode())
-    for cases in (run.training, run.held_out):
-        digest.update("\n".join(cases.image_ids).encode())
-        digest.update(cases.labels.tobytes() + cases.demographics.tobytes())
-    return digest.hexdigest()

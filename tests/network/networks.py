@@ -3,9 +3,16 @@
 import numpy as np
 
 from pipeline.demographics import DEMOGRAPHICS_WIDTH
-from pipeline.network.augment import AugmentParams
+from pipeline.network.augmentation.params import AugmentParams
 from pipeline.network.inputs import Cases
-from pipeline.network.member_params import MemberParams
+from pipeline.network.member_params import HeadParams, MemberParams
+from pipeline.network.train_params import (
+    EarlyStoppingParams,
+    LossParams,
+    OptimizerParams,
+    ScheduleParams,
+    TrainParams,
+)
 from pipeline.shards.array_writer import write_array_shards
 from pipeline.shards.arrays import ArrayShards
 
@@ -17,23 +24,46 @@ AUGMENTATION = AugmentParams(True, 0.1, 0.2, 0.2, 20, 0.1, 0.0625, 0.375, 0.3)
 def small_member(**changes):
     """The smallest backbone of the table, a few steps long."""
     values = {
-        "backbone": "mobilenet_v2_035",
+        "backbone": "mobilenet_v2",
+        "width": 0.35,
         "crop_px": 64,
         "input_px": SIZE_PX,
         "weights": "none",
         "weights_sha256": "",
+        "head": HeadParams("pooled", (), 0.2),
         "demographics": True,
         "freeze_batch_norm": False,
         "batch_norm_momentum": 0.9,
         "zero_init_residual": False,
         "drop_connect": 0.0,
-        "dropout": 0.2,
+        "precision": "float32",
         "batch_size": 8,
+        "accumulation_steps": 1,
         "epochs": 3,
+        "frozen_epochs": 0,
+        "frozen_learning_rate": 1e-3,
         "warmup_epochs": 1,
         "peak_learning_rate": 1e-3,
     }
     return MemberParams(**(values | changes))
+
+
+def settings(**changes):
+    """The plainest way to train."""
+    values = {
+        "seed": 11,
+        "schedule": ScheduleParams("warmup_cosine", 0.5, 1),
+        "optimizer": OptimizerParams("adam", 0.0, 0.0, 0.0),
+        "loss": LossParams("cross_entropy", 2.0, 0.0, "none"),
+        "early_stopping": EarlyStoppingParams(0, 0.0),
+        "sampling": "natural",
+        "demographics_dropout": 0.1,
+        "checkpoint_steps": 0,
+        "devices": "one",
+        "compile_xla": False,
+        "augment": AUGMENTATION,
+    }
+    return TrainParams(**(values | changes))
 
 
 def bright_ninths(folder, count=45):

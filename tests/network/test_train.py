@@ -8,17 +8,13 @@ import pytest
 
 from pipeline.network.checkpoint import CheckpointError
 from pipeline.network.members import build_member
-from pipeline.network.train import Run, TrainingError, TrainParams, reseed, train
-from tests.network.networks import (
-    AUGMENTATION,
-    NO_AUGMENTATION,
-    bright_ninths,
-    small_member,
-)
+from pipeline.network.run import Run
+from pipeline.network.train import TrainingError, reseed, train
+from tests.network.networks import NO_AUGMENTATION, bright_ninths, settings, small_member
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = TrainParams(seed=11, augment=AUGMENTATION)
+SETTINGS = settings()
 
 
 class Killed(BaseException):
@@ -30,10 +26,11 @@ def cases(tmp_path_factory):
     return bright_ninths(tmp_path_factory.mktemp("arrays"))
 
 
-def make_run(cases, folder, settings=SETTINGS, **changes):
-    keras.utils.set_random_seed(settings.seed)
+def make_run(cases, folder, chosen=SETTINGS, monitored=None, **changes):
+    keras.utils.set_random_seed(chosen.seed)
     member = small_member(**changes)
-    return Run(build_member(member), member, settings, cases, cases, folder)
+    model = build_member(member, training=True)
+    return Run(model, member, chosen, cases, monitored, cases, folder, None)
 
 
 def digest(model):
@@ -113,7 +110,7 @@ def test_loss_that_is_not_finite_stops_and_names_the_images(cases, tmp_path):
 
 def test_training_learns(cases, tmp_path):
     """Nine bright ninths, told apart by position alone, which flips and turns would mix up."""
-    plain = TrainParams(seed=11, augment=NO_AUGMENTATION)
+    plain = settings(augment=NO_AUGMENTATION)
     run = make_run(cases, tmp_path, plain, epochs=12, peak_learning_rate=3e-3)
 
     outcome = train(run, name="learns")
@@ -123,7 +120,7 @@ def test_training_learns(cases, tmp_path):
 
 def test_dropout_of_an_epoch_depends_on_seed_and_epoch_alone(cases, tmp_path):
     model = make_run(cases, tmp_path).model
-    layer = model.get_layer("head_dropout")
+    layer = model.get_layer("head_dropout_0")
 
     states = []
     for epoch in (0, 1, 0):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from ruamel.yaml import YAML
 
 from pipeline.classes import CLASSES
 from pipeline.storage import read_json
-from tests.network.networks import AUGMENTATION, bright_ninths, small_member
+from tests.network.networks import bright_ninths, settings, small_member
 
 pytestmark = pytest.mark.slow
 
@@ -49,8 +50,9 @@ def project(tmp_path):
 
 def write_params(folder, **changes):
     member = dataclasses.asdict(small_member(demographics=False, **changes))
-    train = {"seed": 5, "augment": dataclasses.asdict(AUGMENTATION)}
+    train = dataclasses.asdict(settings(seed=5))
     values = {"member": {"m": member}, "train": train, "predict": {"batch_size": 16}}
+    values = json.loads(json.dumps(values))  # tuples to lists
     yaml = YAML(typ="safe")
     yaml.default_flow_style = False  # a line for each key
     with open(folder / "params.yaml", "w", encoding="utf-8") as file:
@@ -157,8 +159,8 @@ def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_o
     ("old", "new", "message"),
     [
         ("epochs: 3", "epochs: 0", "epochs must be at least 1. Got: 0."),
-        ("dropout:", "dropuot:", "Missing: ['dropout']. Unknown: ['dropuot']."),
-        ("backbone: mobilenet_v2_035", "backbone: b9", "backbone must be one of"),
+        ("precision:", "precison:", "Missing: ['precision']. Unknown: ['precison']."),
+        ("backbone: mobilenet_v2", "backbone: b9", "backbone must be one of"),
         ("weights: none", "weights: nowhere.h5", "noisy-student or a file. Got: nowhere.h5."),
     ],
 )

@@ -4,11 +4,9 @@ Drawing is separate from applying: what an image undergoes depends on (seed, epo
 never on batch, worker or device, so that a resumed run repeats it exactly.
 """
 
-from dataclasses import dataclass
-
-import keras
 import numpy as np
-from keras import ops
+
+from pipeline.network.augmentation.params import AugmentParams
 
 # Columns of what `draw_augmentation` returns.
 AFFINE = slice(0, 8)  # rows of the matrix that maps output to input pixels, without its last 1
@@ -20,32 +18,8 @@ AUGMENTATION_WIDTH = 15
 LUMA = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
-class AugmentParams:
-    """Section `train.augment` of `params.yaml`; 0 or false switches an operation off."""
-
-    dihedral: bool
-    brightness: float
-    contrast: float
-    saturation: float
-    rotate_degrees: float
-    scale: float
-    shift: float
-    cutout_side: float
-    cutout_probability: float
-
-    def __post_init__(self) -> None:
-        for name in ("brightness", "contrast", "saturation", "scale", "shift", "cutout_side"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"augment.{name} must be in [0, 1). Got: {getattr(self, name)}.")
-        if not 0 <= self.cutout_probability <= 1:
-            raise ValueError(
-                f"augment.cutout_probability must be in [0, 1]. Got: {self.cutout_probability}."
-            )
-
-
 def draw_augmentation(
-    params: AugmentParams, *, seed: int, epoch: int, count: int, size_px: int
+    params: AugmentParams, *, seed: int, epoch: int, count: int, size_px: int, repetition: int
 ) -> np.ndarray:
     """Draw what each of `count` images undergoes in one epoch.
 
@@ -59,7 +33,7 @@ def draw_augmentation(
     Returns:
         `(count, AUGMENTATION_WIDTH)` float32; row i belongs to image i of the training set.
     """
-    rng = np.random.default_rng([seed, epoch, 1])
+    rng = np.random.default_rng([seed, epoch, 1, repetition])
     u = rng.uniform(-1, 1, (count, 9))
     drawn = np.zeros((count, AUGMENTATION_WIDTH), np.float32)
     drawn[:, AFFINE] = _affine(params, u[:, :4], rng.integers(0, 2, (count, 3)), size_px)
@@ -68,29 +42,6 @@ def draw_augmentation(
     drawn[:, SATURATION] = 1 + params.saturation * u[:, 6]
     drawn[:, CUTOUT] = _cutout(params, u[:, 7:9], rng.random(count))
     return drawn
-
-
-def apply_augmentation(images: keras.KerasTensor, drawn: keras.KerasTensor) -> keras.KerasTensor:
-    """Change images as drawn.
-
-    Args:
-        images: RGB pixels, `(batch, size, size, 3)` uint8.
-        drawn: Their rows of `draw_augmentation`, `(batch, AUGMENTATION_WIDTH)` float32.
-
-    Returns:
-        RGB pixels, `(batch, size, size, 3)` uint8.
-    """
-    pixels = ops.cast(images, "float32")
-    pixels = ops.image.affine_transform(
-        pixels, drawn[:, AFFINE], interpolation="bilinear", fill_mode="reflect"
-    )
-    luma = ops.sum(pixels * ops.array(LUMA, "float32"), axis=-1, keepdims=True)
-    pixels = luma + (pixels - luma) * _per_image(drawn[:, SATURATION])
-    mean = ops.mean(pixels, axis=(1, 2, 3), keepdims=True)
-    pixels = mean + (pixels - mean) * _per_image(drawn[:, CONTRAST])
-    pixels = pixels + _per_image(drawn[:, BRIGHTNESS])
-    pixels = pixels * _cutout_mask(drawn[:, CUTOUT], images.shape[1])
-    return ops.cast(ops.round(ops.clip(pixels, 0, 255)), "uint8")
 
 
 def _affine(params: AugmentParams, u: np.ndarray, flips: np.ndarray, size_px: int) -> np.ndarray:
@@ -117,16 +68,3 @@ def _cutout(params: AugmentParams, u: np.ndarray, chance: np.ndarray) -> np.ndar
     centre = (u + 1) / 2
     half = np.where(chance < params.cutout_probability, params.cutout_side / 2, -1.0)[:, None]
     return np.concatenate([centre - half, centre + half], axis=1)
-
-
-def _cutout_mask(box: keras.KerasTensor, size_px: int) -> keras.KerasTensor:
-    """Return 0 inside each image's square and 1 outside, `(batch, size, size, 1)`."""
-    place = (ops.arange(size_px, dtype="float32") + 0.5) / size_px
-    across = (place[None] >= box[:, 0:1]) & (place[None] < box[:, 2:3])  # (batch, width)
-    down = (place[None] >= box[:, 1:2]) & (place[None] < box[:, 3:4])  # (batch, height)
-    inside = down[:, :, None, None] & across[:, None, :, None]
-    return 1 - ops.cast(inside, "float32")
-
-
-def _per_image(values: keras.KerasTensor) -> keras.KerasTensor:
-    return values[:, None, None, None]
