@@ -48,7 +48,7 @@ def build_member(params: MemberParams, *, training: bool = False) -> keras.Model
         if params.zero_init_residual:
             zero_residual_branches(backbone)
         image = keras.Input((params.input_px, params.input_px, 3), dtype="uint8", name="image")
-        features = _head_features(params.head, backbone(_normalise(params.backbone, image)))
+        features = _head_features(params.head, backbone(normalise(params.backbone, image)))
         inputs = [image]
         if params.demographics:
             known = keras.Input((DEMOGRAPHICS_WIDTH,), name="demographics")
@@ -73,6 +73,18 @@ def backbone_of(model: keras.Model) -> keras.Model:
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
+def normalise(backbone: str, image: keras.KerasTensor) -> keras.KerasTensor:
+    """Bring RGB pixels, `(batch, px, px, 3)` uint8, to what a backbone takes, float32."""
+    row = BACKBONES[backbone]
+    means, stds = row.normalisation
+    # Fixed vectors; Keras' Normalization layer would add inputs to the converted graph.
+    scale = [1 / (255 * std) for std in stds]
+    offset = [-mean / std for mean, std in zip(means, stds, strict=True)]
+    pixels = keras.ops.cast(image, "float32")
+    pixels = keras.layers.Rescaling(scale, offset, dtype="float32", name="normalise")(pixels)
+    return keras.ops.take(pixels, [2, 1, 0], axis=-1) if row.is_bgr else pixels
+
+
 @contextlib.contextmanager
 def _computing_in(precision: str) -> Iterator[None]:
     """Build layers that compute in a precision; their weights are float32."""
@@ -82,18 +94,6 @@ def _computing_in(precision: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _normalise(backbone: str, image: keras.KerasTensor) -> keras.KerasTensor:
-    """Bring pixels to what the backbone was, or would be, trained on; in float32."""
-    row = BACKBONES[backbone]
-    means, stds = row.normalisation
-    # Fixed vectors; Keras' Normalization layer would add inputs to the converted graph.
-    scale = [1 / (255 * std) for std in stds]
-    offset = [-mean / std for mean, std in zip(means, stds, strict=True)]
-    pixels = keras.ops.cast(image, "float32")
-    pixels = keras.layers.Rescaling(scale, offset, dtype="float32", name="normalise")(pixels)
-    return keras.ops.take(pixels, [2, 1, 0], axis=-1) if row.is_bgr else pixels
 
 
 def _head_features(head: HeadParams, feature_map: keras.KerasTensor) -> keras.KerasTensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.network.inputs import select_cases, shuffled_batches, split_fold
+from pipeline.network.inputs import select_cases, set_inner_part_aside, split_fold
 
 
 def table(folds):
@@ -18,29 +18,6 @@ def table(folds):
             "site": "torso",
         }
     )
-
-
-def test_every_case_is_seen_once_and_the_partial_batch_left_out():
-    batches = shuffled_batches(10, 4, seed=1, epoch=0)
-
-    rows = np.concatenate(batches)
-    assert [len(b) for b in batches] == [4, 4]
-    assert len(set(rows)) == 8
-    assert set(rows) <= set(range(10))
-
-
-def test_order_depends_on_seed_and_epoch_alone():
-    first = shuffled_batches(50, 5, seed=1, epoch=3)
-
-    np.testing.assert_array_equal(first, shuffled_batches(50, 5, seed=1, epoch=3))
-    assert not np.array_equal(first, shuffled_batches(50, 5, seed=1, epoch=4))
-    assert not np.array_equal(first, shuffled_batches(50, 5, seed=2, epoch=3))
-
-
-def test_set_smaller_than_a_batch_is_one_batch():
-    (batch,) = shuffled_batches(3, 8, seed=0, epoch=0)
-
-    assert sorted(batch) == [0, 1, 2]
 
 
 def test_parts_are_apart_and_whole():
@@ -64,3 +41,22 @@ def test_cases_carry_label_and_demographics_of_their_row():
     assert list(cases.labels) == [2, 2]
     np.testing.assert_allclose(cases.demographics[0], [0.5, 1, 0, 0, 0, 1, 0, 0, 0, 0])
     np.testing.assert_allclose(cases.demographics[1], [0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
+
+
+def test_inner_part_is_about_its_share_of_every_class_and_parts_no_component():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"i{n}" for n in range(400)],
+            "group_id": [f"g{n}" for n in rng.integers(0, 120, 400)],
+            "diagnosis": rng.choice(["NV", "MEL", "BCC"], 400, p=[0.7, 0.2, 0.1]),
+        }
+    )
+
+    kept, inner = set_inner_part_aside(frame, 0.2, seed=3)
+
+    assert sorted([*kept.image_id, *inner.image_id]) == sorted(frame.image_id)
+    assert not set(kept.group_id) & set(inner.group_id)
+    shares = inner.diagnosis.value_counts() / frame.diagnosis.value_counts()
+    assert shares.between(0.12, 0.28).all()
+    assert not inner.equals(set_inner_part_aside(frame, 0.2, seed=4)[1])
