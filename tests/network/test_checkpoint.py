@@ -38,9 +38,10 @@ def test_newest_state_comes_back_exactly(tmp_path):
     wanted = state(12)
     assert (found.epoch, found.step) == (12, 5)
     assert (found.history, found.partial) == (wanted.history, wanted.partial)
-    for array, wanted in zip(found.arrays + found.best, wanted.arrays + wanted.best, strict=True):
-        np.testing.assert_array_equal(array, wanted)
-        assert array.dtype == wanted.dtype
+    pairs = zip(found.arrays + found.best, wanted.arrays + wanted.best, strict=True)
+    for array, original in pairs:
+        np.testing.assert_array_equal(array, original)
+        assert array.dtype == original.dtype
 
 
 def test_two_checkpoints_are_kept(tmp_path):
@@ -106,7 +107,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     write_epochs(tmp_path, 1)
     bad = dataclasses.replace(state(2), arrays=[np.array([1.0, np.nan], np.float32)])
 
-    with pytest.raises(CheckpointError, match="weights must be finite. Got: 1 of 1 arrays"):
+    with pytest.raises(CheckpointError, match=r"weights must be finite. Got: 1 of 1 arrays"):
         save_checkpoint(tmp_path, bad, "recipe")
 
     assert load_checkpoint(tmp_path, "recipe").epoch == 1
