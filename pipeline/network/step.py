@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.classes import CLASSES
-from pipeline.network.augment import apply_augmentation
+from pipeline.network.augmentation.apply import apply_augmentation
+from pipeline.network.augmentation.params import AugmentParams
 
 TrainStep = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], tuple[float, float]]
 
@@ -24,17 +25,21 @@ def prepare_tensorflow() -> None:
         tf.config.experimental.set_memory_growth(device, True)
 
 
-def make_train_step(model: keras.Model, optimizer: keras.Optimizer) -> TrainStep:
+def make_train_step(
+    model: keras.Model, optimizer: keras.Optimizer, augment: AugmentParams
+) -> TrainStep:
     """Compile one optimizer step.
 
     Args:
         model: A member, as `members.build_member` makes it.
         optimizer: Built for `model.trainable_variables`.
+        augment: What each batch's augmentation is drawn with.
 
     Returns:
         Function of pixels `(batch, px, px, 3)` uint8, demographics `(batch, 10)` float32, labels
-        `(batch,)` int32, drawn augmentation `(batch, 15)` float32 and the learning rate. It returns
-        the mean cross-entropy and the accuracy on the augmented batch before the step.
+        `(batch,)` int32, drawn augmentation `(batch, AUGMENTATION_WIDTH)` float32 and the learning
+        rate. It returns the mean cross-entropy and the accuracy on the augmented batch before the
+        step.
     """
     logits_model = keras.Model(model.inputs, model.get_layer("logits").output)
     taken = len(model.inputs)  # a member without demographics takes pixels alone
@@ -45,7 +50,7 @@ def make_train_step(model: keras.Model, optimizer: keras.Optimizer) -> TrainStep
         pixels: tf.Tensor, known: tf.Tensor, labels: tf.Tensor, drawn: tf.Tensor, rate: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         optimizer.learning_rate.assign(rate)
-        images = apply_augmentation(pixels, drawn)
+        images = apply_augmentation(pixels, drawn, augment)
         truth = tf.one_hot(labels, len(CLASSES))
         with tf.GradientTape() as tape:
             logits = logits_model([images, known][:taken], training=True)

@@ -15,7 +15,8 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.network.augment import AugmentParams, draw_augmentation
+from pipeline.network.augmentation.draw import draw_augmentation
+from pipeline.network.augmentation.params import AugmentParams
 from pipeline.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pipeline.network.inputs import Cases, shuffled_batches
 from pipeline.network.member_params import MemberParams
@@ -84,7 +85,10 @@ def train(run: Run, *, name: str) -> Outcome:
     if found:
         restore(variables, found.arrays)
     history = list(found.history) if found else []
-    step, predictor = make_train_step(run.model, optimizer), make_predictor(run.model)
+    step, predictor = (
+        make_train_step(run.model, optimizer, run.settings.augment),
+        make_predictor(run.model),
+    )
     checkpoint_bytes = 0
     steps = len(shuffled_batches(len(run.training), run.member.batch_size, seed=0, epoch=0))
     with tqdm(total=run.member.epochs * steps, initial=len(history) * steps, desc=name) as bar:
@@ -110,6 +114,7 @@ def _train_epoch(run: Run, step: Any, epoch: int, bar: tqdm) -> dict[str, float]
         epoch=epoch,
         count=len(run.training),
         size_px=member.input_px,
+        repetition=0,  # a batch takes no image twice in an epoch
     )
     reseed(run.model, seed, epoch)
     losses, hits = [], []
