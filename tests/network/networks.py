@@ -13,12 +13,47 @@ from pipeline.network.train_params import (
     ScheduleParams,
     TrainParams,
 )
+from pipeline.params import build
 from pipeline.shards.array_writer import write_array_shards
 from pipeline.shards.arrays import ArrayShards
 
 SIZE_PX = 32
-NO_AUGMENTATION = AugmentParams(False, 0, 0, 0, 0, 0, 0, 0, 0)
-AUGMENTATION = AugmentParams(True, 0.1, 0.2, 0.2, 20, 0.1, 0.0625, 0.375, 0.3)
+# Strengths of each operation at which it can be seen.
+STRENGTHS = {
+    "rotate": {"degrees": 90.0},
+    "shift_scale_rotate": {"shift": 0.0625, "scale": 0.1, "degrees": 20.0},
+    "distortion": {"optical": 0.5, "grid": 0.5, "elastic": 0.04},
+    "hairs": {"count": 6, "width": 0.02, "darkness": 0.8},
+    "surround": {"least_radius": 0.4, "edge": 0.03},
+    "saturation": {"strength": 0.2},
+    "contrast": {"strength": 0.2},
+    "brightness": {"strength": 0.1},
+    "softening": {"motion_px": 5.0, "gaussian_px": 1.1, "median": True, "noise": 0.05},
+    "clahe": {"clip_limit": 4.0},
+    "hue_saturation_value": {"hue_degrees": 20.0, "saturation": 0.1, "value": 0.05},
+    "cutout": {"side": 0.375},
+}
+
+
+def augmentation(probabilities=None, *, dihedral=False, **strengths):
+    """Every operation with its probability, 0 where none is given, and its strengths."""
+    probabilities = probabilities or {}
+    sections = {
+        name: {"probability": probabilities.get(name, 0.0)} | values | strengths.get(name, {})
+        for name, values in STRENGTHS.items()
+    }
+    return build({"dihedral": dihedral} | sections, AugmentParams, "augment")
+
+
+NO_AUGMENTATION = augmentation()
+AUGMENTATION = augmentation(
+    {
+        **dict.fromkeys(("shift_scale_rotate", "saturation", "contrast", "brightness"), 1.0),
+        "cutout": 0.3,
+    },
+    dihedral=True,
+)
+FULL_AUGMENTATION = augmentation(dict.fromkeys(STRENGTHS, 0.6), dihedral=True)
 
 
 def small_member(**changes):
