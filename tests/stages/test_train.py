@@ -50,7 +50,7 @@ def project(tmp_path):
 def write_params(folder, **changes):
     member = dataclasses.asdict(small_member(demographics=False, **changes))
     train = {"seed": 5, "augment": dataclasses.asdict(AUGMENTATION)}
-    values = {"member": {"m": member}, "train": train, "predict": {"batch_size": 16}}
+    values = {"member": {"m": member}, "train": train, "predict": {"batch_size": 16, "views": 1}}
     yaml = YAML(typ="safe")
     yaml.default_flow_style = False  # a line for each key
     with open(folder / "params.yaml", "w", encoding="utf-8") as file:
