@@ -45,6 +45,7 @@ COLUMNS = (
 )
 SPLIT_COLUMNS = ("group_id", "fold")
 HEADER_LINES = 1
+TEST = "test"  # fold of the cases that no network trains on and no choice is made by
 
 
 def _words(*words: str) -> pandera.Column:

@@ -54,6 +54,7 @@ def find_member(name: str, fold: int, args: argparse.Namespace) -> MemberArtefac
         parameters=summary["parameters"],
         training_checkpoint_bytes=summary["training_checkpoint_bytes"],
         weights=trained / "weights.weights.h5",
+        views=params.read_section("predict.views"),
         savedmodel=args.exported / "savedmodel" / name,
         onnx=args.exported / f"{name}.onnx",
     )

@@ -1,4 +1,4 @@
-"""Stage `ensemble`: rank tables, rank averages and the probability map.
+"""Stage `ensemble`: rank tables, rank averages, the probability map, all predictions in one table.
 
 Usage: python -m stages.ensemble data/split/manifest.csv data/predict models/ensemble
 """
@@ -19,7 +19,8 @@ from pipeline.scoring.ensemble import (
     rank_scores,
     save_reference,
 )
-from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES, labels_of, read_members
+from pipeline.scoring.fold_predictions import choose_deployed, list_predictions, read_folds
+from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES, labels_of, split_of
 from pipeline.storage import atomic_write, write_json
 
 
@@ -27,7 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("ensemble", EnsembleParams)
     table = manifest.read(args.table)
-    predicted = read_members(args.predictions, settings.members, settings.fold, table)
+    folds = tuple(params.read_section("split.train_folds"))
+    by_fold = read_folds(args.predictions, settings.members, folds, table)
+    predicted = choose_deployed(by_fold, settings)
     known = ~predicted.is_test  # out-of-fold: the reference and the map come from these alone
     if not known.any():
         raise ValueError(f"{args.table}: fold {settings.fold} must have cases. Got: none.")
@@ -44,6 +47,9 @@ def main(argv: list[str] | None = None) -> None:
     write_json(args.target / "probability_map.json", fitted.to_json())
     with atomic_write(args.target / "predictions.csv", "w") as file:
         scored.to_csv(file, index=False)
+    with atomic_write(args.target / "members.csv", "w") as file:
+        # Nine significant digits bring a float32 back exactly.
+        list_predictions(by_fold).to_csv(file, index=False, float_format="%.9g")
     print(
         f"ensemble: {len(references)} members, {known.sum()} out-of-fold and "
         f"{(~known).sum()} test cases in {args.target}"
@@ -52,8 +58,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def as_table(cases: pd.DataFrame, ranks: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """Lay the ensemble's scores out beside the members' predictions."""
-    split = np.where(cases.fold == "test", "test", "out_of_fold")
-    table = pd.DataFrame({"image_id": cases.image_id.to_numpy(), "split": split})
+    table = pd.DataFrame({"image_id": cases.image_id.to_numpy(), "split": split_of(cases)})
     names = [*RANK_SCORES, *PROBABILITIES]
     return table.join(pd.DataFrame(np.hstack([ranks, probabilities]), columns=names))
 

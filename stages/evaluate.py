@@ -1,4 +1,4 @@
-"""Stage `evaluate`: metrics on the test set with intervals, tables and plots.
+"""Stage `evaluate`: metrics on the test set and out of fold with intervals, tables and plots.
 
 Usage: python -m stages.evaluate data/split/manifest.csv data/predict models/train models/ensemble
 reports/evaluate
@@ -18,8 +18,15 @@ from pipeline.command import run_stage
 from pipeline.scoring import plots, tables
 from pipeline.scoring.bootstrap import draw_counts, estimate, resampling_units
 from pipeline.scoring.ensemble import EnsembleParams
+from pipeline.scoring.fold_predictions import (
+    ByFold,
+    choose_deployed,
+    pool_out_of_fold,
+    read_folds,
+)
 from pipeline.scoring.metrics import ScoredCases, confusion, every_case_once, majority_accuracy
-from pipeline.scoring.predictions import labels_of, read_ensemble, read_members
+from pipeline.scoring.predictions import Predicted, labels_of, read_ensemble
+from pipeline.scoring.tables import OUT_OF_FOLD
 from pipeline.scoring.too_good import refuse_too_good
 from pipeline.storage import atomic_write, read_json, write_json
 
@@ -50,25 +57,31 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("evaluate", EvaluateParams)
     ensemble = params.load("ensemble", EnsembleParams)
-    refuse_leaks(args, ensemble, settings.too_good_auroc)
-    cases, models = read_models(args, ensemble)
-    units = resampling_units(cases)
-    counts = draw_counts(units, repeats=settings.bootstrap_repeats, seed=settings.seed)
-    estimates = {
-        name: estimate(model, counts, settings.interval)
-        for name, model in tqdm(models.items(), desc="evaluate")
-    }
+    by_fold = read_folds(
+        args.predictions,
+        ensemble.members,
+        tuple(params.read_section("split.train_folds")),
+        manifest.read(args.table),
+    )
+    deployed = choose_deployed(by_fold, ensemble)
+    combined = read_ensemble(args.ensemble / "predictions.csv", deployed.cases)
+    refuse_leaks(by_fold, deployed, combined[0], settings.too_good_auroc)
+    cases, models = name_models(deployed, combined, args.table)
+    rows, estimates = measure_models(cases, models, settings, "evaluate")
+    pooled = pool_out_of_fold(by_fold)
+    own = {f"{name}{OUT_OF_FOLD}": m for name, m in name_members(pooled).items()}
+    own_rows, _ = measure_models(pooled.cases, own, settings, "evaluate out of fold")
 
+    write_json(args.target / "metrics.json", rows | own_rows)
     labels = models["ensemble"].labels
-    rows = {name: tables.metrics_row(labels, units, found) for name, found in estimates.items()}
     curves = {name: tables.roc_curves(m) for name, m in models.items() if m.scores is not None}
     recipe = tables.recipe_table(read_recipe(args, ensemble), estimates, len(cases))
-    write_json(args.target / "metrics.json", rows)
     written = {
         "per_class": tables.per_class_table(labels, estimates),
         "confusion": tables.confusion_table(cases.image_id, models["ensemble"]),
         "roc": tables.roc_table(curves),
         "recipe": recipe,
+        "out_of_fold": tables.out_of_fold_table(own_rows, sorted(by_fold)),
     }
     for name, table in written.items():
         with atomic_write(args.target / f"{name}.csv", "w") as file:
@@ -78,47 +91,61 @@ def main(argv: list[str] | None = None) -> None:
     plots.plot_history(args.target / "history.png", read_histories(args, ensemble))
     title = f"Training without augmentation; held out: {name_test_set(len(cases))}, {percent}"
     plots.plot_table(args.target / "recipe.png", tables.recipe_text(recipe), title)
-    print(tables.headline_text(rows))
+    print(tables.headline_text(rows | own_rows))
     print(f"evaluate: {len(cases)} test cases, {len(models)} models in {args.target}")
 
 
-def refuse_leaks(args: argparse.Namespace, ensemble: EnsembleParams, ceiling: float) -> None:
+def refuse_leaks(by_fold: ByFold, deployed: Predicted, ranks: np.ndarray, ceiling: float) -> None:
     """Stop where a member on any fold, or the ensemble, is better than such data allow."""
-    table = manifest.read(args.table)
-    for fold in params.read_section("split.train_folds"):
-        predicted = read_members(args.predictions, ensemble.members, fold, table)
-        scores = {f"{name}-{fold}": found for name, found in predicted.scores.items()}
-        if fold == ensemble.fold:
-            path = args.ensemble / "predictions.csv"
-            scores["the ensemble"], _ = read_ensemble(path, predicted.cases)
+    for fold, predicted in by_fold.items():
         labels = labels_of(predicted.cases)
-        for model, found in scores.items():
-            refuse_too_good(model, labels, found, predicted.is_test, ceiling)
+        for name, scores in predicted.scores.items():
+            refuse_too_good(f"{name}-{fold}", labels, scores, predicted.is_test, ceiling)
+    labels = labels_of(deployed.cases)
+    refuse_too_good("the ensemble", labels, ranks, deployed.is_test, ceiling)
 
 
-def read_models(
-    args: argparse.Namespace, ensemble: EnsembleParams
+def name_models(
+    deployed: Predicted, combined: tuple[np.ndarray, np.ndarray], table: Path
 ) -> tuple[pd.DataFrame, dict[str, ScoredCases]]:
-    """Read the test cases and what each model says of them."""
-    table = manifest.read(args.table)
-    predicted = read_members(args.predictions, ensemble.members, ensemble.fold, table)
-    found = read_ensemble(args.ensemble / "predictions.csv", predicted.cases)
-    test = predicted.is_test
+    """Take the test cases and what each model says of them."""
+    test = deployed.is_test
     if not test.any():
-        raise ValueError(f"{args.table}: the test set must have at least one case. Got: none.")
-    cases = predicted.cases[test]
-    labels = labels_of(cases)
-    ranks, probabilities = (scores[test] for scores in found)
+        raise ValueError(f"{table}: the test set must have at least one case. Got: none.")
+    tested = deployed.only(manifest.TEST)
+    labels = labels_of(tested.cases)
+    ranks, probabilities = (scores[test] for scores in combined)
     models = {
         # Rank scores order the cases of one class; the label comes from probabilities.
         "ensemble": ScoredCases(labels, probabilities.argmax(axis=1), ranks, probabilities),
         # What the label would be without the map: rank scores do not compare across classes.
         "rank_argmax": ScoredCases(labels, ranks.argmax(axis=1), None, None),
     }
+    return tested.cases, models | name_members(tested)
+
+
+def name_members(predicted: Predicted) -> dict[str, ScoredCases]:
+    """Take what each member says of some cases."""
+    labels, models = labels_of(predicted.cases), {}
     for name, scores in predicted.scores.items():
-        own = scores[test].astype(np.float64)
+        own = scores.astype(np.float64)
         models[name] = ScoredCases(labels, own.argmax(axis=1), own, own)
-    return cases, models
+    return models
+
+
+def measure_models(
+    cases: pd.DataFrame, models: dict[str, ScoredCases], settings: EvaluateParams, progress: str
+) -> tuple[dict[str, dict[str, Any]], dict[str, tables.Estimates]]:
+    """Measure models on the same cases and resamples: rows of `metrics.json`, and all figures."""
+    units = resampling_units(cases)
+    counts = draw_counts(units, repeats=settings.bootstrap_repeats, seed=settings.seed)
+    estimates = {
+        name: estimate(model, counts, settings.interval)
+        for name, model in tqdm(models.items(), desc=progress)
+    }
+    labels = labels_of(cases)
+    rows = {name: tables.metrics_row(labels, units, found) for name, found in estimates.items()}
+    return rows, estimates
 
 
 def read_recipe(args: argparse.Namespace, ensemble: EnsembleParams) -> list[dict[str, Any]]:

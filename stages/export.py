@@ -55,6 +55,7 @@ class Job:
     name: str
     member: MemberParams
     weights: Path
+    views: int
     pixels: np.ndarray
     demographics: np.ndarray
     target: Path
@@ -106,6 +107,7 @@ def make_job(
         name=name,
         member=params.load(f"member.{name}", MemberParams),
         weights=args.trained / f"{name}-{fold}" / "weights.weights.h5",
+        views=params.read_section("predict.views"),
         pixels=ArrayShards(args.arrays / name).read(cases.image_id.tolist()),
         demographics=np.stack([encode_demographics(*row) for row in rows]),
         target=args.target,
@@ -118,11 +120,10 @@ def convert(job: Job) -> tuple[MemberParity, np.ndarray]:
     # TensorFlow is imported by the workers alone.
     from pipeline.deploy.export import export_member, export_savedmodel
     from pipeline.network.compiled import make_predictor, prepare_backend
-    from pipeline.network.members import build_member
+    from pipeline.network.scored import load_scored
 
     prepare_backend()
-    model = build_member(job.member)
-    model.load_weights(job.weights)
+    model = load_scored(job.member, job.weights, views=job.views)
     predict = make_predictor(model)
     native = predict(job.pixels, job.demographics)
     alone = [

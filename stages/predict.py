@@ -17,8 +17,9 @@ from pipeline.command import run_stage
 from pipeline.network.compiled import make_predictor, prepare_backend
 from pipeline.network.inputs import load_cases, select_cases, split_fold
 from pipeline.network.member_params import MemberParams
-from pipeline.network.members import build_member
 from pipeline.network.predict import predict_cases
+from pipeline.network.scored import load_scored
+from pipeline.network.views import check_views
 from pipeline.storage import atomic_write, write_json
 
 
@@ -27,10 +28,12 @@ class PredictParams:
     """Section `predict` of `params.yaml`."""
 
     batch_size: int
+    views: int
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Got: {self.batch_size}.")
+        check_views(self.views)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -38,9 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("predict", PredictParams)
     member = params.load(f"member.{args.member}", MemberParams)
     prepare_backend()
-    model = build_member(member)
-    model.load_weights(args.trained / "weights.weights.h5")
-    predictor = make_predictor(model)
+    weights = args.trained / "weights.weights.h5"
+    predictor = make_predictor(load_scored(member, weights, views=settings.views))
     frame, shards = load_cases(args.table, args.arrays)
 
     tables, summary = [], {}

@@ -4,9 +4,10 @@ Usage: python -m tools.benchmark_full   (`make benchmark-full`)
 
 Latency and bytes do not depend on what a network learnt, so the weights are random; statistics of
 batch normalisation come from generated images, for numbers that overflow or vanish are not timed
-like others. The members are those of recipe `isic`, the engines, rounds and threads those of
-`params.yaml`. Writes reports/benchmark-full/benchmark.json and the charts. Parity on random weights
-says little: stage `export` measures it on trained ones.
+like others. The members and their views are those of recipe `isic`, the engines, rounds and threads
+those of `params.yaml`; a member is one network, whatever `ensemble.deploy` says. Writes
+reports/benchmark-full/benchmark.json and the charts. Parity on random weights says little: stage
+`export` measures it on trained ones.
 """
 
 import multiprocessing
@@ -15,6 +16,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -55,6 +57,7 @@ class Job:
 
     name: str
     recipe: MemberParams
+    views: int
     opset: int
     folder: Path
     images: np.ndarray
@@ -64,11 +67,12 @@ def main() -> None:
     settings = params.load("benchmark", BenchmarkParams)
     opset = params.read_section("export.opset")
     recipes = read_members(Path())
+    views = read_merged("predict", Path())["views"]
     arrays = generate_inputs(recipes, max(*settings.batches, STATISTICS_IMAGES))
     with tempfile.TemporaryDirectory(prefix="benchmark-full-") as folder:
         work = Path(folder)
         jobs = [
-            Job(name, recipe, opset, work, arrays[image_input(recipe)])
+            Job(name, recipe, views, opset, work, arrays[image_input(recipe)])
             for name, recipe in recipes.items()
         ]
         members = build_members(jobs)
@@ -87,14 +91,19 @@ def main() -> None:
 def read_members(root: Path) -> dict[str, MemberParams]:
     """Read the deployed members of recipe `isic`, as merged into `params.yaml`, without weights."""
     deployed = params.load("ensemble", EnsembleParams, root / params.PARAMS_FILE)
-    sections = {"member": params.read_section("member", root / params.PARAMS_FILE)}
-    place = f"recipes/{RECIPE}.yaml"
-    merge(sections, {"member": read_recipe(root, RECIPE)["member"]}, place)
+    found, place = read_merged("member", root), f"recipes/{RECIPE}.yaml: member"
     members = {
-        name: params.build(sections["member"].get(name), MemberParams, f"{place}: member.{name}")
+        name: params.build(found.get(name), MemberParams, f"{place}.{name}")
         for name in deployed.members
     }
     return {name: replace(member, weights="none") for name, member in members.items()}
+
+
+def read_merged(section: str, root: Path) -> dict[str, Any]:
+    """Read a section of `params.yaml` as recipe `isic` leaves it."""
+    values = {section: params.read_section(section, root / params.PARAMS_FILE)}
+    merge(values, {section: read_recipe(root, RECIPE)[section]}, f"recipes/{RECIPE}.yaml")
+    return values[section]
 
 
 def image_input(recipe: MemberParams) -> str:
@@ -136,6 +145,7 @@ def build_and_export(job: Job) -> MemberArtefacts:
     from pipeline.network.checkpoint import Checkpoint, save_checkpoint
     from pipeline.network.compiled import prepare_backend
     from pipeline.network.members import build_member
+    from pipeline.network.scored import load_scored
 
     prepare_backend()
     keras.utils.set_random_seed(SEED)
@@ -150,8 +160,7 @@ def build_and_export(job: Job) -> MemberArtefacts:
     tf.function(lambda values: network(values, training=True), jit_compile=False)(inputs)
     network.save_weights(weights)
 
-    network = build_member(job.recipe)
-    network.load_weights(weights)
+    network = load_scored(job.recipe, weights, views=job.views)
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
     state = [np.asarray(v) for v in network.variables + optimizer.variables]
@@ -166,6 +175,7 @@ def build_and_export(job: Job) -> MemberArtefacts:
         parameters=network.count_params(),
         training_checkpoint_bytes=checkpoint_bytes,
         weights=weights,
+        views=job.views,
         savedmodel=savedmodel,
         onnx=path,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import storage
+from pipeline.scoring.tables import OUT_OF_FOLD
 
 METRICS = Path("reports/evaluate/metrics.json")
 BENCHMARK = Path("reports/benchmark/benchmark.json")
@@ -25,7 +26,17 @@ def summarise(root: Path) -> str:
 
 
 def quality_table(metrics: dict[str, dict[str, Any]]) -> str:
-    """Lay out test-set metrics, one row per model, the ensemble first."""
+    """Lay out test-set metrics, one row per model, the ensemble first; then out-of-fold ones."""
+    own = {name: row for name, row in metrics.items() if name.endswith(OUT_OF_FOLD)}
+    parts = [quality_rows("test set", {k: v for k, v in metrics.items() if k not in own})]
+    if own:
+        short = {name.removesuffix(OUT_OF_FOLD): row for name, row in own.items()}
+        parts.append(quality_rows("out of fold", short))
+    return "\n\n".join(parts)
+
+
+def quality_rows(cases: str, metrics: dict[str, dict[str, Any]]) -> str:
+    """Lay out the metrics of one set of cases."""
     rows = [
         (
             name,
@@ -35,7 +46,7 @@ def quality_table(metrics: dict[str, dict[str, Any]]) -> str:
         )
         for name in sorted(metrics, key=lambda name: (name != "ensemble", name))
     ]
-    head = ("test set", "n", "macro AUROC", "accuracy", "majority", "balanced")
+    head = (cases, "n", "macro AUROC", "accuracy", "majority", "balanced")
     return table(head, rows)
 
 

@@ -22,6 +22,7 @@ class MemberArtefacts:
         parameters: Number of its parameters.
         training_checkpoint_bytes: Size of what training resumes from: weights and optimizer.
         weights: Keras' `.weights.h5`.
+        views: How many views of an image it averages.
         savedmodel: Folder of the TensorFlow SavedModel.
         onnx: The exported graph.
     """
@@ -31,6 +32,7 @@ class MemberArtefacts:
     parameters: int
     training_checkpoint_bytes: int
     weights: Path
+    views: int
     savedmodel: Path
     onnx: Path
 

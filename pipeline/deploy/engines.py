@@ -39,12 +39,14 @@ class NativeModel:
         member: Its name, for example `b4`.
         recipe: Section `member.<name>` of `params.yaml`.
         weights: File of its trained weights.
+        views: How many views of an image it averages.
         inputs: Names of its inputs, in the order of the network's.
     """
 
     member: str
     recipe: dict[str, Any]
     weights: str
+    views: int
     inputs: list[str]
 
 
@@ -129,11 +131,10 @@ def _load_native(job: EngineJob, caller: Callable[[Any], Call]) -> Answer:
 def _load_network(model: NativeModel) -> Any:
     from pipeline import params
     from pipeline.network.member_params import MemberParams
-    from pipeline.network.members import build_member
+    from pipeline.network.scored import load_scored
 
-    network = build_member(params.build(model.recipe, MemberParams, f"member {model.member}"))
-    network.load_weights(model.weights)
-    return network
+    recipe = params.build(model.recipe, MemberParams, f"member {model.member}")
+    return load_scored(recipe, Path(model.weights), views=model.views)
 
 
 def _load_combination(job: EngineJob) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
@@ -170,7 +171,7 @@ ENGINES: dict[str, Callable[[EngineJob], Answer]] = {
 }
 
 # What an engine imports; `--rehearse` brings it into the disk cache before anything is timed.
-NATIVE = ("tensorflow", "pipeline.network.members", "pipeline.scoring.ensemble")
+NATIVE = ("tensorflow", "pipeline.network.scored", "pipeline.scoring.ensemble")
 LIBRARIES = {"keras.predict": NATIVE, "tf.function": NATIVE, "onnxruntime": ("onnxruntime",)}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.classes import CLASS_NAMES
 from pipeline.deploy.bundle import Manifest, OperatingPoint
+from pipeline.scoring.tables import OUT_OF_FOLD
 
 FIGURES = {
     "macro_auroc": "macro AUROC, one class against the rest",
@@ -67,6 +68,7 @@ def word_card(manifest: Manifest, evidence: Evidence) -> str:
         _data(evidence.sources),
         _performance(evidence),
         _classes(evidence),
+        *_out_of_fold(evidence),
         _operating_point(manifest.thresholds["malignant"]),
         _members(manifest, evidence.parity),
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in LIMITS),
@@ -106,12 +108,7 @@ def _data(sources: list[Source]) -> str:
 
 
 def _performance(evidence: Evidence) -> str:
-    rows = [
-        (model, wording, *_estimate(found, key), found["n"])
-        for model, found in evidence.metrics.items()
-        for key, wording in FIGURES.items()
-        if key in found
-    ]
+    tested = {k: row for k, row in evidence.metrics.items() if not k.endswith(OUT_OF_FOLD)}
     of_ensemble = evidence.metrics["ensemble"]
     majority = _number(of_ensemble["majority_accuracy"])
     return (
@@ -121,8 +118,34 @@ def _performance(evidence: Evidence) -> str:
         f"{evidence.interval:.0%}, by resampling patients. Always saying the commonest class would "
         f"have an accuracy of {majority} (n = {of_ensemble['n']}). AUROC of the ensemble uses rank "
         "scores, the rest probabilities; `rank_argmax` takes the highest rank score as the "
-        "label.\n\n" + _table(("model", "figure", "value", "interval", "n"), rows)
+        "label.\n\n" + _figures(tested)
     )
+
+
+def _figures(metrics: dict[str, dict[str, Any]]) -> str:
+    rows = [
+        (model, wording, *_estimate(found, key), found["n"])
+        for model, found in metrics.items()
+        for key, wording in FIGURES.items()
+        if key in found
+    ]
+    return _table(("model", "figure", "value", "interval", "n"), rows)
+
+
+def _out_of_fold(evidence: Evidence) -> list[str]:
+    """Word the members' out-of-fold figures; nothing where there are none."""
+    found = {
+        name.removesuffix(OUT_OF_FOLD): row
+        for name, row in evidence.metrics.items()
+        if name.endswith(OUT_OF_FOLD)
+    }
+    if not found:
+        return []
+    return [
+        "## Members out of fold\n\nEach image is scored by the one network of a member that was "
+        "trained without the image's fold; figures are of all folds that networks were trained "
+        "without.\n\n" + _figures(found)
+    ]
 
 
 def _classes(evidence: Evidence) -> str:

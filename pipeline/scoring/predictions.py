@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.classes import CLASSES
+from pipeline.manifest import TEST
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 RANK_SCORES = tuple(f"r_{name}" for name in CLASSES)
@@ -39,7 +40,13 @@ class Predicted:
     @property
     def is_test(self) -> np.ndarray:
         """Which cases belong to the test set, `(len(cases),)` bool."""
-        return (self.cases.fold == "test").to_numpy()
+        return (self.cases.fold == TEST).to_numpy()
+
+    def only(self, *parts: str) -> "Predicted":
+        """Return the cases of some parts, by the manifest's `fold`."""
+        chosen = self.cases.fold.isin(parts).to_numpy()
+        scores = {name: found[chosen] for name, found in self.scores.items()}
+        return Predicted(self.cases[chosen], scores)
 
 
 def read_members(
@@ -56,7 +63,7 @@ def read_members(
     Raises:
         PredictionsError: A table is not as it must be; the message names it.
     """
-    cases = manifest[manifest.fold.isin(["test", str(fold)])]
+    cases = manifest[manifest.fold.isin([TEST, str(fold)])]
     scores = {}
     for member in members:
         path = folder / f"{member}-{fold}" / "predictions.csv"
@@ -119,8 +126,7 @@ def align(frame: pd.DataFrame, cases: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"Missing {len(absent)}: {absent[:5]}. Not among them {len(extra)}: {extra[:5]}."
         )
     frame = frame.set_index("image_id").loc[cases.image_id]
-    wanted = np.where(cases.fold == "test", "test", "out_of_fold")
-    wrong = frame.index[frame.split.to_numpy() != wanted].tolist()
+    wrong = frame.index[frame.split.to_numpy() != split_of(cases)].tolist()
     if wrong:
         raise PredictionsError(
             f"{path}: split must be the manifest's. "
@@ -156,6 +162,11 @@ def unit_interval(frame: pd.DataFrame, columns: tuple[str, ...], path: Path) -> 
             f"Got others for {len(wrong)} cases, first {wrong[:5]}."
         )
     return values
+
+
+def split_of(cases: pd.DataFrame) -> np.ndarray:
+    """Return what `split` says of cases that a network did not train on, `(n,)` text."""
+    return np.where(cases.fold == TEST, TEST, "out_of_fold")
 
 
 def labels_of(cases: pd.DataFrame) -> np.ndarray:

@@ -23,6 +23,9 @@ HEADLINES = (
     "log_loss",
 )
 
+# Ends the name of a member's row of out-of-fold figures: `b4` has `b4_out_of_fold` beside it.
+OUT_OF_FOLD = "_out_of_fold"
+
 Estimates = dict[str, Estimate]  # one model's, by flat name
 Curves = dict[str, np.ndarray]  # one model's, by class, each `(points, 2)`
 
@@ -118,6 +121,19 @@ def roc_table(curves: dict[str, Curves]) -> pd.DataFrame:
     return pd.concat(parts)
 
 
+def out_of_fold_table(rows: dict[str, dict[str, Any]], folds: list[int]) -> pd.DataFrame:
+    """List the members' out-of-fold figures, pooled over folds.
+
+    Args:
+        rows: From `metrics_row`, by member and `OUT_OF_FOLD`.
+        folds: Whose cases they are of.
+    """
+    known = {"folds": " ".join(map(str, folds))}
+    return pd.DataFrame(
+        [{"member": name.removesuffix(OUT_OF_FOLD)} | known | row for name, row in rows.items()]
+    )
+
+
 def recipe_table(
     members: list[dict[str, Any]], estimates: dict[str, Estimates], cases: int
 ) -> pd.DataFrame:
@@ -160,7 +176,7 @@ def recipe_text(table: pd.DataFrame) -> pd.DataFrame:
 
 def headline_text(rows: dict[str, dict[str, Any]]) -> str:
     """Word the figures that stand first in `metrics.json`, one line per model."""
-    line = "{:<12} {:>6}  {:<20}  {:<20}  {:>8}  {:>8}"
+    line = "{:<16} {:>6}  {:<20}  {:<20}  {:>8}  {:>8}"
     lines = [line.format("model", "n", "macro AUROC", "accuracy", "majority", "balanced")]
     for model, row in rows.items():
         ranked, right = (

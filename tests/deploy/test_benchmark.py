@@ -121,6 +121,7 @@ def artefacts(folder, name="m", **changes):
         parameters=75,
         training_checkpoint_bytes=1200,
         weights=place / "weights.weights.h5",
+        views=1,
         savedmodel=place / "savedmodel",
         onnx=place / "model.onnx",
     )

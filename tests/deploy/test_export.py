@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from pipeline.deploy.parity import open_session
-from tests.network.networks import SIZE_PX, small_member
+from tests.network.networks import SIZE_PX, build_lively, small_member
 
 pytestmark = pytest.mark.slow
 
@@ -63,3 +63,38 @@ def test_file_is_float32_weights_and_little_else(exported):
     assert not any(
         t.external_data for t in onnx.load(path, load_external_data=False).graph.initializer
     )
+
+
+@pytest.fixture(scope="module")
+def of_eight_views(tmp_path_factory):
+    from pipeline.deploy.export import export_member
+    from pipeline.network.views import average_views
+
+    plain = build_lively(2)
+    model = average_views(plain, 8)
+    path = tmp_path_factory.mktemp("views") / "b4.onnx"
+    export_member(model, path, member="b4", crop_px=64, opset=18)
+    return plain, model, path
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_graph_of_eight_views_answers_as_keras_in_any_batch(of_eight_views, count):
+    plain, model, path = of_eight_views
+    rng = np.random.default_rng(count)
+    pixels = rng.integers(0, 256, (count, SIZE_PX, SIZE_PX, 3)).astype(np.uint8)
+    known = rng.random((count, 10)).astype(np.float32)
+    session = open_session(path)
+
+    (converted,) = session.run(None, {f"image_64_{SIZE_PX}": pixels, "demographics": known})
+
+    np.testing.assert_allclose(converted, np.asarray(model([pixels, known])), atol=1e-4)
+    assert np.abs(converted - np.asarray(plain([pixels, known]))).max() > 1e-3
+    assert [(o.name, o.shape) for o in session.get_outputs()] == [
+        ("probabilities_b4", ["batch", 9])
+    ]
+
+
+def test_graph_of_eight_views_holds_the_network_once(of_eight_views):
+    plain, _, path = of_eight_views
+
+    assert path.stat().st_size < 1.2 * 4 * plain.count_params() + 200_000

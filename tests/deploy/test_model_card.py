@@ -71,6 +71,19 @@ def test_what_is_undefined_is_said_to_be():
     assert "| ensemble | macro F1 | undefined | - | 376 |" in text
 
 
+def test_out_of_fold_figures_stand_apart_from_those_of_the_test_set():
+    own = {"n": 900, "accuracy": 0.61, "accuracy_low": 0.58, "accuracy_high": 0.64}
+    evidence = Evidence(METRICS | {"b4_out_of_fold": own}, PER_CLASS, 0.95, [REAL], PARITY)
+
+    text = word_card(tiny_manifest(MEMBERS), evidence)
+
+    before, after = text.split("## Members out of fold")
+    assert "| b4 | accuracy | 0.610 | [0.580, 0.640] | 900 |" in after
+    assert "| 900 |" not in before
+    assert "out_of_fold" not in text
+    assert "Members out of fold" not in card()
+
+
 def test_classes_are_those_of_the_ensemble_with_their_positives():
     text = card()
 

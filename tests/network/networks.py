@@ -99,6 +99,23 @@ def settings(**changes):
         "augment": AUGMENTATION,
     }
     return TrainParams(**(values | changes))
+def build_lively(seed, **changes):
+    """An untrained network whose answers depend on the image.
+
+    Its batch normalisation has the statistics of noise; with those that a new network starts from,
+    every activation fades to nothing on the way through.
+    """
+    import keras
+
+    from pipeline.network.members import build_member
+
+    keras.utils.set_random_seed(seed)
+    model = build_member(small_member(batch_norm_momentum=0.0, **changes))
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (16, SIZE_PX, SIZE_PX, 3)).astype(np.uint8)
+    known = rng.random((16, DEMOGRAPHICS_WIDTH)).astype(np.float32)
+    model([pixels, known][: len(model.inputs)], training=True)
+    return model
 
 
 def bright_ninths(folder, count=45):

@@ -58,7 +58,7 @@ def small_member(tmp_path, **changes):
         "peak_learning_rate": 1e-3,
     }
     recipe = MemberParams(**(recipe | changes))
-    return MemberArtefacts("m", recipe, 1, 1, tmp_path, tmp_path, tmp_path)
+    return MemberArtefacts("m", recipe, 1, 1, tmp_path, 1, tmp_path, tmp_path)
 
 
 def test_first_test_cases_are_taken_and_taken_again_where_they_are_few(tmp_path):

@@ -13,7 +13,10 @@ from pipeline.scoring.ensemble import load_probability_map, load_reference
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
 from stages.ensemble import main
 
-PARAMS = "ensemble: {members: [b4, b5], fold: 0, regularisation_c: 1.0}\n"
+PARAMS = """
+ensemble: {members: [b4, b5], fold: 0, regularisation_c: 1.0}
+split: {train_folds: [0]}
+"""
 RANKS, CHANCES = list(RANK_SCORES), list(PROBABILITIES)
 MEMBERS = ("b4", "b5")
 
@@ -32,17 +35,17 @@ def write_manifest(path, folds, classes=CLASSES):
     return frame
 
 
-def write_predictions(folder, frame, member):
-    """Scores of the cases of fold 0 and the test set, the true class likelier, rows reversed."""
-    rows = frame[frame.fold.isin(["test", "0"])][::-1]
-    rng = np.random.default_rng(MEMBERS.index(member))
+def write_predictions(folder, frame, member, fold=0):
+    """Scores of the cases of a fold and the test set, the true class likelier, rows reversed."""
+    rows = frame[frame.fold.isin(["test", str(fold)])][::-1]
+    rng = np.random.default_rng([MEMBERS.index(member), fold])
     scores = rng.dirichlet(np.ones(9), len(rows))
     scores[np.arange(len(rows)), rows.diagnosis.map(CLASSES.index)] += 0.5
     scores = (scores / 1.5).astype(np.float32)
     split = np.where(rows.fold == "test", "test", "out_of_fold")
-    columns = {"image_id": rows.image_id, "member": member, "fold": 0, "split": split}
+    columns = {"image_id": rows.image_id, "member": member, "fold": fold, "split": split}
     table = pd.DataFrame(columns).reset_index(drop=True).join(pd.DataFrame(scores, columns=CHANCES))
-    path = folder / f"{member}-0" / "predictions.csv"
+    path = folder / f"{member}-{fold}" / "predictions.csv"
     path.parent.mkdir(parents=True)
     table.to_csv(path, index=False, float_format="%.9g")
     return table.set_index("image_id")
@@ -131,7 +134,7 @@ def test_the_same_predictions_are_the_same_bytes(project):
     run("first")
     run("second")
 
-    for name in ("reference.npz", "probability_map.json", "predictions.csv"):
+    for name in ("reference.npz", "probability_map.json", "predictions.csv", "members.csv"):
         with open(f"first/{name}", "rb") as one, open(f"second/{name}", "rb") as other:
             assert one.read() == other.read(), name
 
@@ -154,4 +157,78 @@ def test_a_fold_without_cases_ends_in_a_message(project, tmp_path):
         table[table.split == "test"].to_csv(path, index=False)
 
     with pytest.raises(ValueError, match=r"^split/manifest\.csv: fold 0 must have cases\."):
+        run()
+
+
+@pytest.fixture
+def two_folds(project, tmp_path):
+    """Networks of fold 1 beside those of fold 0."""
+    frame, tables = project
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("[0]", "[0, 1]"))
+    second = {n: write_predictions(tmp_path / "predict", frame, n, fold=1) for n in MEMBERS}
+    return frame, {0: tables, 1: second}
+
+
+def test_one_table_holds_every_prediction_of_a_case_that_was_not_trained_on(two_folds):
+    frame, tables = two_folds
+    run()
+
+    found = pd.read_csv("ensemble/members.csv", dtype={"image_id": str})
+
+    assert list(found.columns) == ["image_id", "member", "fold", "split", *CHANCES]
+    counts = found.groupby(["member", "image_id"]).fold.apply(lambda folds: sorted(set(folds)))
+    for image_id, fold in zip(frame.image_id, frame.fold, strict=True):
+        for member in MEMBERS:
+            assert counts[member, image_id] == ([0, 1] if fold == "test" else [int(fold)])
+    assert not found.duplicated(["member", "fold", "image_id"]).any()
+    for (member, fold), rows in found.groupby(["member", "fold"]):
+        written = tables[fold][member].loc[rows.image_id]
+        assert rows.split.tolist() == written.split.tolist()
+        values, expected = (t[CHANCES].to_numpy(np.float32) for t in (rows, written))
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_networks_of_other_folds_change_nothing_that_is_deployed(project, tmp_path):
+    frame, _ = project
+    run("alone")
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("[0]", "[0, 1]"))
+    for name in MEMBERS:
+        write_predictions(tmp_path / "predict", frame, name, fold=1)
+
+    run("beside")
+
+    for name in ("reference.npz", "probability_map.json", "predictions.csv"):
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "beside" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (lambda t: t[t.image_id != "ISIC_0000002"], r"Missing 1: \['ISIC_0000002'\]\."),
+        (
+            lambda t: pd.concat([t, t[:1].assign(image_id="ISIC_0000001")]),
+            r"Not among them 1: \['ISIC_0000001'\]\.$",
+        ),
+    ],
+    ids=["a case is missing", "a case was trained on"],
+)
+def test_faulty_table_of_any_fold_is_named(two_folds, tmp_path, fault, message):
+    """Case 2 belongs to fold 1, case 1 to fold 0, which the networks of fold 1 trained on."""
+    frame, _ = two_folds
+    assert frame.fold[1:3].tolist() == ["0", "1"]
+    path = tmp_path / "predict" / "b5-1" / "predictions.csv"
+    fault(pd.read_csv(path)).to_csv(path, index=False)
+
+    with pytest.raises(ValueError, match=rf"^predict/b5-1/predictions\.csv must .* {message}"):
+        run()
+
+    assert not (tmp_path / "ensemble").exists()
+
+
+def test_deployed_fold_that_is_not_trained_ends_in_a_message(project, tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("fold: 0", "fold: 3"))
+
+    with pytest.raises(
+        ValueError, match=r"^ensemble\.fold must be one of split\.train_folds \[0\]\. Got: 3\.$"
+    ):
         run()

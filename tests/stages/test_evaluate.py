@@ -1,6 +1,7 @@
 """Tests of stage `evaluate`."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -45,10 +46,10 @@ def drawn_scores(frame, seed):
     return pd.DataFrame((scores / 1.3).astype(np.float32), columns=CHANCES)
 
 
-def write_member(folder, frame, member, seed):
+def write_member(folder, frame, member, seed, fold=0):
     split = np.where(frame.fold == "test", "test", "out_of_fold")
-    columns = {"image_id": frame.image_id, "member": member, "fold": 0, "split": split}
-    predicted, trained = folder / "predict" / f"{member}-0", folder / "train" / f"{member}-0"
+    columns = {"image_id": frame.image_id, "member": member, "fold": fold, "split": split}
+    predicted, trained = (folder / name / f"{member}-{fold}" for name in ("predict", "train"))
     predicted.mkdir(parents=True)
     trained.mkdir(parents=True)
     table = pd.DataFrame(columns).join(drawn_scores(frame, seed))
@@ -110,7 +111,8 @@ def test_metrics_are_scikit_learns_on_the_test_cases(project):
 
     found = read_metrics(folder)
 
-    assert set(found) == {"ensemble", "rank_argmax", "b4", "b5"}
+    models = {"ensemble", "rank_argmax", "b4", "b5"}
+    assert set(found) == models | {"b4_out_of_fold", "b5_out_of_fold"}
     test = (frame.fold == "test").to_numpy()
     labels = frame.diagnosis[test]
     names = np.array(CLASSES)
@@ -153,7 +155,7 @@ def test_tables_and_figures_are_written_whole(project):
 
     names = {path.name for path in (folder / "report").iterdir()}
 
-    tables = {"per_class.csv", "confusion.csv", "roc.csv", "recipe.csv"}
+    tables = {"per_class.csv", "confusion.csv", "roc.csv", "recipe.csv", "out_of_fold.csv"}
     figures = {"confusion_matrix.png", "roc.png", "per_class.png", "history.png", "recipe.png"}
     assert names == {"metrics.json"} | tables | figures
     for figure in figures:
@@ -187,7 +189,7 @@ def test_recipe_sets_training_beside_held_out_accuracy(project):
 
 @pytest.mark.slow
 def test_only_the_test_set_counts_and_the_same_cases_are_the_same_bytes(project, capsys):
-    """Other out-of-fold scores change no figure; equal test scores change no byte."""
+    """Other out-of-fold scores change no figure of the test set; equal test scores no byte."""
     folder, _, _ = project
     for name in ("predict/b4-0/predictions.csv", "ensemble/predictions.csv"):
         table = pd.read_csv(folder / name)
@@ -197,10 +199,93 @@ def test_only_the_test_set_counts_and_the_same_cases_are_the_same_bytes(project,
     run(folder, "second")
 
     for path in (folder / "report").iterdir():
-        assert path.read_bytes() == (folder / "second" / path.name).read_bytes(), path.name
+        if path.name not in ("metrics.json", "out_of_fold.csv"):
+            assert path.read_bytes() == (folder / "second" / path.name).read_bytes(), path.name
+    first, second = read_metrics(folder), read_metrics(folder, "second")
+    assert {name for name in first if first[name] != second[name]} == {"b4_out_of_fold"}
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["ensemble", "rank_argmax", "b4", "b5"]
-    assert lines[5] == "evaluate: 60 test cases, 4 models in second"
+    assert lines[7] == "evaluate: 60 test cases, 4 models in second"
+
+
+def test_out_of_fold_figures_of_one_fold_are_of_its_cases(project):
+    folder, frame, tables = project
+
+    found = read_metrics(folder)["b4_out_of_fold"]
+
+    own = (frame.fold == "0").to_numpy()
+    scores = tables["b4"][CHANCES].to_numpy()[own]
+    assert found["n"] == own.sum() == 30
+    assert found["macro_auroc"] == pytest.approx(macro_auroc(frame.diagnosis[own], scores))
+
+
+@pytest.fixture(scope="module")
+def three_folds(tmp_path_factory):
+    """Two of three folds trained; in each the patients of every third."""
+    folder = tmp_path_factory.mktemp("folds")
+    frame, _ = make_project(folder)
+    (folder / "params.yaml").write_text(PARAMS.replace("[0]", "[0, 1]"))
+    frame["fold"] = np.array(["0", "1", "test", "2"])[np.arange(90) // 3 % 4]
+    manifest.write(frame, folder / "split" / "manifest.csv")
+    tables = {}
+    for seed, (member, fold) in enumerate((m, f) for m in ("b4", "b5") for f in (0, 1)):
+        rows = frame[frame.fold.isin(["test", str(fold)])].reset_index(drop=True)
+        shutil.rmtree(folder / "predict" / f"{member}-{fold}", ignore_errors=True)
+        shutil.rmtree(folder / "train" / f"{member}-{fold}", ignore_errors=True)
+        tables[member, fold] = write_member(folder, rows, member, 10 + seed, fold)
+    shutil.rmtree(folder / "ensemble")
+    deployed = frame[frame.fold.isin(["test", "0"])].reset_index(drop=True)
+    write_ensemble(folder / "ensemble", deployed)
+    run(folder)
+    return folder, frame, tables
+
+
+def test_out_of_fold_figures_are_scikit_learns_pooled_over_the_trained_folds(three_folds):
+    folder, frame, tables = three_folds
+
+    found = read_metrics(folder)
+
+    truth = frame.set_index("image_id")
+    for member in ("b4", "b5"):
+        own = pd.concat([tables[member, fold] for fold in (0, 1)])
+        own = own[own.split == "out_of_fold"]
+        labels, scores = truth.diagnosis[own.image_id], own[CHANCES].to_numpy()
+        row = found[f"{member}_out_of_fold"]
+        assert row["n"] == len(own) == truth.fold.isin(["0", "1"]).sum()
+        assert row["resampling_units"] == truth.patient_id[own.image_id].nunique()
+        assert row["macro_auroc"] == pytest.approx(macro_auroc(labels, scores))
+        assert row["macro_auroc_low"] < row["macro_auroc"] < row["macro_auroc_high"]
+        said = np.array(CLASSES)[scores.argmax(axis=1)]
+        assert row["accuracy"] == pytest.approx((said == labels).mean())
+        assert row["majority_accuracy"] == labels.value_counts().max() / len(own)
+
+
+def test_out_of_fold_table_says_what_the_metrics_say(three_folds):
+    folder, _, _ = three_folds
+
+    table = pd.read_csv(folder / "report" / "out_of_fold.csv").set_index("member")
+
+    found = read_metrics(folder)
+    assert table.index.tolist() == ["b4", "b5"]
+    assert table.folds.tolist() == ["0 1", "0 1"]
+    for member, row in table.iterrows():
+        for name in ("n", "macro_auroc", "macro_auroc_low", "accuracy", "majority_accuracy"):
+            assert row[name] == pytest.approx(found[f"{member}_out_of_fold"][name])
+
+
+def test_case_that_a_fold_s_network_trained_on_ends_in_a_message(three_folds, tmp_path):
+    """Planted: were it pooled, a figure out of fold would be one of training."""
+    folder = shutil.copytree(three_folds[0], tmp_path / "folds")
+    path = folder / "predict" / "b4-1" / "predictions.csv"
+    table = pd.read_csv(path)
+    pd.concat([table, table[:1].assign(image_id="ISIC_0000000")]).to_csv(path, index=False)
+
+    with pytest.raises(
+        ValueError, match=r"b4-1/predictions\.csv must .* Not among them 1: \['ISIC_0000000'\]"
+    ):
+        run(folder, "faulty")
+
+    assert not (folder / "faulty").exists()
 
 
 def test_an_empty_test_set_ends_in_a_message(tmp_path):

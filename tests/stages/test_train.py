@@ -51,7 +51,7 @@ def project(tmp_path):
 def write_params(folder, **changes):
     member = dataclasses.asdict(small_member(demographics=False, **changes))
     train = dataclasses.asdict(settings(seed=5))
-    values = {"member": {"m": member}, "train": train, "predict": {"batch_size": 16}}
+    values = {"member": {"m": member}, "train": train, "predict": {"batch_size": 16, "views": 1}}
     values = json.loads(json.dumps(values))  # tuples to lists
     yaml = YAML(typ="safe")
     yaml.default_flow_style = False  # a line for each key

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.params import ParamsError
-from tools.benchmark_full import generate_inputs, read_members
+from tools.benchmark_full import generate_inputs, read_members, read_merged
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,3 +46,14 @@ def test_inputs_are_as_many_different_images_as_asked_for(monkeypatch):
     }
     assert inputs["image_768_380"].dtype == np.uint8
     assert (inputs["image_768_380"][0] != inputs["image_768_380"][1]).any()
+
+
+def test_views_are_those_of_params_unless_the_recipe_has_its_own(tmp_path):
+    (tmp_path / "recipes").mkdir()
+    recipe = tmp_path / "recipes" / "isic.yaml"
+    (tmp_path / "params.yaml").write_text("predict: {batch_size: 64, views: 1}\n", encoding="utf-8")
+
+    recipe.write_text("predict: {batch_size: 16}\n", encoding="utf-8")
+    assert read_merged("predict", tmp_path) == {"batch_size": 16, "views": 1}
+    recipe.write_text("predict: {views: 8}\n", encoding="utf-8")
+    assert read_merged("predict", tmp_path)["views"] == 8

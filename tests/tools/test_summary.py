@@ -50,6 +50,17 @@ def test_undefined_figure_is_a_dash_and_never_a_number():
     assert rows[2] == ["b4", "140", "–", "[–,", "–]", "0.250", "–", "–"]
 
 
+def test_out_of_fold_figures_stand_in_a_table_of_their_own():
+    own = {"b4_out_of_fold": {"n": 900, "macro_auroc": None, "accuracy": 0.35}}
+
+    whole, alone = (quality_table(m) for m in (METRICS_EXAMPLE | own, METRICS_EXAMPLE))
+
+    tested, pooled = whole.split("\n\n")
+    assert tested == alone
+    assert words(pooled)[0][:4] == ["out", "of", "fold", "n"]
+    assert words(pooled)[1][:2] == ["b4", "900"]
+
+
 def test_latency_compares_engines_at_the_smallest_batch():
     rows = words(latency_table(BENCHMARK_EXAMPLE))
 
