@@ -13,7 +13,7 @@ is_on = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro check test test-long format benchmark-full benchmark-data check-isic download tables deps lock clean-resume
+.PHONY: help setup repro train-parallel check test test-long format benchmark-full benchmark-data check-isic download tables deps lock clean-resume
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,12 @@ $(GPU_INSTALLED): $(INSTALLED)
 	$(PY) -m tools.check_gpu
 	@touch $@
 
-repro: setup  ## Run the pipeline; RECIPE=sample|isic|real, DATA="folder …", FORCE=1
-	@$(PY) -m tools.repro $(if $(RECIPE),--recipe $(RECIPE)) $(if $(DATA),--data $(DATA)) $(if $(call is_on,$(FORCE)),--force)
+repro: setup  ## Run the pipeline; RECIPE=sample|isic|real, DATA="folder …", FORCE=1, GPUS=0,2
+	@$(PY) -m tools.repro $(if $(RECIPE),--recipe $(RECIPE)) $(if $(DATA),--data $(DATA)) \
+		$(if $(call is_on,$(FORCE)),--force) $(if $(GPUS),--gpus $(GPUS))
+
+train-parallel: setup  ## Train and predict what is stale, a member on each GPU or on a cluster; GPUS=0,2
+	@$(PY) -m tools.train_parallel $(if $(GPUS),--gpus $(GPUS))
 
 check: $(INSTALLED)  ## Format and lint checks, fast tests: under a minute
 	$(PY) -m ruff format --check .

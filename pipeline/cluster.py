@@ -5,6 +5,7 @@ paths, as on a shared file system: workers read the images there, and only resul
 Work on a machine or process that dies is done again elsewhere, and said so in the log.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -43,15 +44,39 @@ def map_in_order(
     first = list(islice(items, 1))
     if not first:  # nothing to do is no reason to start a cluster
         return
+    with joined(address, workers) as ray:
+        yield from _Runs(ray, function, workers).results(chain(first, items))
+
+
+@contextlib.contextmanager
+def joined(address: str, workers: int) -> Iterator[Any]:
+    """Join a cluster, or start one, unless this process has; give the module `ray`.
+
+    Args:
+        address: `host:6379` or `auto`; empty starts a cluster on this machine.
+        workers: Cores of a cluster that is started; 0 for all.
+
+    Raises:
+        ParallelError: The cluster cannot be reached.
+    """
     ray = _import_ray()
     started = not ray.is_initialized()
     if started:
         _join(ray, address, workers)
     try:
-        yield from _Runs(ray, function, workers).results(chain(first, items))
+        yield ray
     finally:
         if started:
             ray.shutdown()
+
+
+def losses(ray: Any) -> tuple[type[Exception], ...]:
+    """Give the errors of a task that was lost with its process or machine."""
+    errors = ray.exceptions
+    return (
+        *(errors.WorkerCrashedError, errors.OutOfMemoryError),
+        *(errors.NodeDiedError, errors.ObjectLostError),
+    )
 
 
 def _import_ray() -> Any:
@@ -121,11 +146,7 @@ class _Runs:
 
     def _wait_for(self, chunk: list[Any], run: Any) -> list[Any]:
         """Return the results of a task, run again while its process or machine is lost."""
-        errors = self._ray.exceptions
-        lost = (
-            *(errors.WorkerCrashedError, errors.OutOfMemoryError),
-            *(errors.NodeDiedError, errors.ObjectLostError),
-        )
+        lost = losses(self._ray)
         for rerun in range(1, RERUNS + 1):
             try:
                 return self._get(run)

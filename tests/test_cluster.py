@@ -25,6 +25,7 @@ from pipeline.storage import sha256_of
 from stages import crop, ingest, resize
 from tests.cases.tables import write_csv
 from tests.images.pictures import encode, textured
+from tests.ray_nodes import two_nodes
 from tests.stages.crops import PARAMS, contents
 
 pytestmark = [
@@ -41,15 +42,8 @@ HEADER = "isic_id,diagnosis_1,diagnosis_2,diagnosis_3,sex,age_approx,anatom_site
 @pytest.fixture(scope="module")
 def cluster():
     """Address of a cluster of two nodes with one core each."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-    nodes = Cluster(initialize_head=True, head_node_args=node)
-    nodes.add_node(num_cpus=1, object_store_memory=100 << 20)
-    yield nodes.address
-    nodes.shutdown()
+    with two_nodes() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

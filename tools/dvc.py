@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ GLIBC_TUNABLES = ":".join(
 )
 
 
+class ReproError(ValueError):
+    """A stage failed; its own message has been printed."""
+
+
 def dvc(root: Path, *command: str, **options: Any) -> subprocess.CompletedProcess:
     """Run a DVC command in the project's root.
 
@@ -27,12 +32,29 @@ def dvc(root: Path, *command: str, **options: Any) -> subprocess.CompletedProces
         command: DVC's arguments.
         options: Passed on to `subprocess.run`.
     """
+    return subprocess.run(dvc_command(*command), cwd=root, env=dvc_environment({}), **options)
+
+
+def dvc_command(*command: str) -> list[str]:
+    """Give the words of a DVC command."""
+    return [sys.executable, "-m", "dvc", *command]
+
+
+def dvc_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment of a DVC command, with variables of its own in `more`."""
     # Stages run `python -m stages.…`: that must be this Python, whatever the shell's PATH says.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {"GLIBC_TUNABLES": GLIBC_TUNABLES, **os.environ, "PATH": path}
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *command], cwd=root, env=environment, **options
-    )
+    return {"GLIBC_TUNABLES": GLIBC_TUNABLES, **os.environ, "PATH": path, **more}
+
+
+def run_or_raise(root: Path, *command: str) -> None:
+    """Run DVC in the foreground.
+
+    Raises:
+        ReproError: It failed.
+    """
+    if dvc(root, *command).returncode:
+        raise ReproError("a stage failed, see above; the same command goes on from there.")
 
 
 def stale_stages(root: Path, *targets: str) -> set[str]:
