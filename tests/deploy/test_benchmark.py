@@ -35,8 +35,8 @@ from pipeline.deploy.engine_process import EngineError, environment, rehearse, r
 from pipeline.deploy.engines import ENGINES, EngineJob, serve
 from pipeline.deploy.figures import compare_answers, reductions, summarise_times
 from pipeline.deploy.machine import describe_machine
-from pipeline.network.member_params import MemberParams
 from pipeline.storage import write_json
+from tests.network.networks import small_member
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE_PX = 4
@@ -92,23 +92,7 @@ def job(tmp_path):
 
 def artefacts(folder, name="m", **changes):
     """A member's files, each of its own size."""
-    recipe = {
-        "backbone": "mobilenet_v2_035",
-        "crop_px": 8,
-        "input_px": 4,
-        "weights": "none",
-        "weights_sha256": "",
-        "demographics": False,
-        "freeze_batch_norm": False,
-        "batch_norm_momentum": 0.9,
-        "zero_init_residual": False,
-        "drop_connect": 0.0,
-        "dropout": 0.0,
-        "batch_size": 1,
-        "epochs": 1,
-        "warmup_epochs": 0,
-        "peak_learning_rate": 1e-3,
-    }
+    recipe = {"crop_px": 8, "input_px": 4, "demographics": False}
     place = folder / name
     (place / "savedmodel" / "variables").mkdir(parents=True)
     (place / "weights.weights.h5").write_bytes(b"w" * 400)
@@ -117,7 +101,7 @@ def artefacts(folder, name="m", **changes):
     (place / "model.onnx").write_bytes(b"o" * 300)
     return MemberArtefacts(
         member=name,
-        recipe=MemberParams(**(recipe | changes)),
+        recipe=small_member(**(recipe | changes)),
         parameters=75,
         training_checkpoint_bytes=1200,
         weights=place / "weights.weights.h5",

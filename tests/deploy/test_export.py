@@ -11,13 +11,14 @@ from tests.network.networks import SIZE_PX, build_lively, small_member
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["b0", "mobilenet_v2_035"])
+@pytest.fixture(scope="module", params=[("b0", 1.0), ("mobilenet_v2", 0.35), ("resnet50", 1.0)])
 def exported(request, tmp_path_factory):
     from pipeline.deploy.export import export_member
     from pipeline.network.members import build_member
 
     keras.utils.set_random_seed(1)
-    model = build_member(small_member(backbone=request.param))
+    backbone, width = request.param
+    model = build_member(small_member(backbone=backbone, width=width))
     path = tmp_path_factory.mktemp("export") / "b4.onnx"
     export_member(model, path, member="b4", crop_px=64, opset=18)
     return model, path

@@ -99,6 +99,8 @@ def settings(**changes):
         "augment": AUGMENTATION,
     }
     return TrainParams(**(values | changes))
+
+
 def build_lively(seed, **changes):
     """An untrained network whose answers depend on the image.
 

@@ -9,10 +9,10 @@ from pipeline import manifest
 from pipeline.deploy.artefacts import ARTEFACTS, MemberArtefacts
 from pipeline.deploy.benchmark import BenchmarkError
 from pipeline.deploy.engines import ENGINES
-from pipeline.network.member_params import MemberParams
 from pipeline.shards.array_writer import write_array_shards
 from pipeline.storage import read_json
 from stages.benchmark import find_member, main, pick_cases, read_inputs
+from tests.network.networks import small_member
 
 MEMBERS = ("b4", "b5", "b7", "ensemble")
 
@@ -39,25 +39,8 @@ def write_table(path, folds):
     return path
 
 
-def small_member(tmp_path, **changes):
-    recipe = {
-        "backbone": "b0",
-        "crop_px": 8,
-        "input_px": 4,
-        "weights": "none",
-        "weights_sha256": "",
-        "demographics": True,
-        "freeze_batch_norm": False,
-        "batch_norm_momentum": 0.9,
-        "zero_init_residual": False,
-        "drop_connect": 0.0,
-        "dropout": 0.0,
-        "batch_size": 1,
-        "epochs": 1,
-        "warmup_epochs": 0,
-        "peak_learning_rate": 1e-3,
-    }
-    recipe = MemberParams(**(recipe | changes))
+def member_artefacts(tmp_path, **changes):
+    recipe = small_member(**({"crop_px": 8, "input_px": 4} | changes))
     return MemberArtefacts("m", recipe, 1, 1, tmp_path, 1, tmp_path, tmp_path)
 
 
@@ -84,7 +67,7 @@ def test_inputs_are_the_cases_own_pixels_and_demographics(tmp_path):
     write_array_shards(tmp_path / "arrays" / "m", images, shard_images=2)
     cases = pick_cases(table, 3)
 
-    inputs = read_inputs(cases, [small_member(tmp_path)], tmp_path / "arrays")
+    inputs = read_inputs(cases, [member_artefacts(tmp_path)], tmp_path / "arrays")
 
     assert sorted(inputs) == ["demographics", "image_8_4"]
     assert inputs["image_8_4"][:, 0, 0, 0].tolist() == [1, 2, 1]
