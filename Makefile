@@ -13,10 +13,10 @@ is_on = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro train-parallel check test test-long format benchmark-full benchmark-data check-isic download tables deps lock clean-resume
+.PHONY: help setup repro train-parallel check test test-long format benchmark-full benchmark-data check-isic preview-augmentation measure-transfer download tables deps lock clean-resume
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) $(if $(call is_on,$(GPU)),$(GPU_INSTALLED))  ## Make .venv from requirements.lock; GPU=1 adds CUDA
 	@echo "setup: $$($(PY) --version) in $(VENV)"
@@ -73,6 +73,12 @@ benchmark-data: $(INSTALLED)  ## Decode, scaling and feed rate on originals of D
 
 check-isic: $(INSTALLED)  ## 24 originals of DATA=../shared/data through the paper's sizes, one epoch
 	$(PY) -m tools.check_isic $(or $(DATA),../shared/data)
+
+preview-augmentation: $(INSTALLED)  ## Sheet of what each operation does; IMAGES="a.jpg b.jpg" OUT=sheet.png
+	@$(PY) -m tools.preview_augmentation $(if $(IMAGES),--images $(IMAGES)) --out $(or $(OUT),reports/augmentation.png)
+
+measure-transfer: $(INSTALLED)  ## One member with ImageNet weights and from scratch, on DATA=../shared/data
+	$(PY) -m tools.measure_transfer $(or $(DATA),../shared/data)
 
 download: $(INSTALLED)  ## Images of the ISIC archive to data/raw/NAME; COLLECTIONS=212 SEARCH=… LIMIT=2000
 	@$(PY) -m tools.download $(NAME) $(if $(COLLECTIONS),--collections $(COLLECTIONS)) \
