@@ -6,10 +6,15 @@ import keras
 import numpy as np
 import pytest
 
+from pipeline.network import checkpoint
 from pipeline.network.checkpoint import CheckpointError
-from pipeline.network.members import build_member
+from pipeline.network.compiled import make_predictor
+from pipeline.network.member_params import HeadParams
+from pipeline.network.members import backbone_of, build_member
 from pipeline.network.run import Run
-from pipeline.network.train import TrainingError, reseed, train
+from pipeline.network.train import TrainingError, reseed, score, train
+from pipeline.network.train_params import EarlyStoppingParams, OptimizerParams
+from pipeline.network.watch import Watch
 from tests.network.networks import NO_AUGMENTATION, bright_ninths, settings, small_member
 
 pytestmark = pytest.mark.slow
@@ -129,3 +134,91 @@ def test_dropout_of_an_epoch_depends_on_seed_and_epoch_alone(cases, tmp_path):
 
     np.testing.assert_array_equal(states[0], states[2])
     assert not np.array_equal(states[0], states[1])
+
+
+def test_frozen_backbone_does_not_move_until_its_epochs_are_over(cases, tmp_path):
+    run = make_run(cases, tmp_path, frozen_epochs=2, epochs=3)
+    before = [np.asarray(v) for v in backbone_of(run.model).variables]
+    seen = []
+
+    def look(watch, row):
+        now = [np.asarray(v) for v in backbone_of(run.model).weights]
+        seen.append(all(np.array_equal(a, b) for a, b in zip(before, now, strict=False)))
+
+    original = Watch.epoch
+    try:
+        Watch.epoch = look
+        train(run, name="frozen")
+    finally:
+        Watch.epoch = original
+
+    assert seen == [True, True, False]
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(cases, tmp_path):
+    """A rate that is far too high makes the inner loss worse and worse."""
+    chosen = settings(early_stopping=EarlyStoppingParams(2, 0.2))
+    run = make_run(cases, tmp_path, chosen, monitored=cases, epochs=12, peak_learning_rate=0.5)
+
+    outcome = train(run, name="stops")
+
+    losses = [row["inner_loss"] for row in outcome.history]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 3 < 12
+    found = score(cases, make_predictor(run.model), "inner")["inner_loss"]
+    assert found == pytest.approx(losses[best], rel=1e-4)
+
+
+def test_averaged_weights_are_what_is_scored_and_kept(cases, tmp_path):
+    chosen = settings(optimizer=OptimizerParams("adam", 0.0, 0.0, 0.9))
+    plain, averaged = (
+        make_run(cases, tmp_path / name, s) for name, s in (("a", SETTINGS), ("b", chosen))
+    )
+
+    train(plain, name="plain")
+    outcome = train(averaged, name="averaged")
+
+    assert digest(plain.model) != digest(averaged.model)
+    found = score(cases, make_predictor(averaged.model), "held_out")["held_out_loss"]
+    assert found == pytest.approx(outcome.history[-1]["held_out_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"accumulation_steps": 2},
+        {"frozen_epochs": 1},
+        {"head": HeadParams("five_dropouts", (16,), 0.5)},
+        {"precision": "bfloat16"},
+    ],
+)
+def test_every_kind_of_run_resumes_inside_an_epoch(cases, tmp_path, changes):
+    """Killed by an error from reading the batch after a checkpoint in the middle of epoch 2."""
+    chosen = settings(
+        checkpoint_steps=2,
+        sampling="balanced",
+        early_stopping=EarlyStoppingParams(3, 0.2),
+        optimizer=OptimizerParams("adamw", 0.01, 1.0, 0.9),
+    )
+    whole, killed, resumed = (
+        make_run(cases, tmp_path / name, chosen, monitored=cases, **changes)
+        for name in ("whole", "killed", "killed")
+    )
+    train(whole, name="whole")
+    original, saved = checkpoint.write_json, []
+
+    def die_after(path, value):
+        original(path, value)
+        saved.append(value["entries"][0])
+        if (saved[-1]["epoch"], saved[-1]["step"]) == (1, 4):
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "write_json", die_after)
+        with pytest.raises(Killed):
+            train(killed, name="killed")
+
+    train(resumed, name="resumed")
+
+    assert saved[-1]["step"] == 4
+    assert digest(resumed.model) == digest(whole.model)
