@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from pipeline.network.augmentation.kernels import RADIUS_PX, SIDE_PX
+from pipeline.network.augmentation.lookup import INDEX_DTYPE
 
 Tensor = keras.KerasTensor
 
@@ -81,7 +82,7 @@ def add_noise(pixels: Tensor, deviation: Tensor, seeds: Tensor) -> Tensor:
     last = ops.cast(2**NORMAL_BITS - 1, "uint32")
     shifts = [ops.cast(k * NORMAL_BITS, "uint32") for k in range(3)]
     parts = ops.stack([ops.right_shift(bits, shift) & last for shift in shifts], axis=1)
-    normal = ops.take(ops.convert_to_tensor(NORMAL, "float32"), ops.cast(parts, "int32"))
+    normal = ops.take(ops.convert_to_tensor(NORMAL, "float32"), ops.cast(parts, INDEX_DTYPE))
     return pixels + deviation[:, None, None, None] * normal
 
 

@@ -1,5 +1,7 @@
 """Tests of `pipeline.network.augmentation.apply`."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,10 +18,13 @@ from tests.network.networks import (
 pytestmark = pytest.mark.slow  # imports TensorFlow
 
 
+@functools.cache
+def compile_once(params):
+    return tf.function(lambda i, d: apply_augmentation(i, d, params), jit_compile=False)
+
+
 def compiled(images, drawn, params):
-    return tf.function(lambda i, d: apply_augmentation(i, d, params), jit_compile=False)(
-        tf.constant(images), tf.constant(drawn)
-    ).numpy()
+    return compile_once(params)(tf.constant(images), tf.constant(drawn)).numpy()
 
 
 def test_switched_off_leaves_pixels_untouched():
@@ -38,14 +43,14 @@ def test_image_that_an_operation_is_not_drawn_for_is_untouched(name):
 
 
 @pytest.mark.parametrize("name", STRENGTHS)
-@pytest.mark.parametrize("probability", [0.2, 0.7])
-def test_share_of_images_that_change_is_the_probability(name, probability):
-    images = np.tile(smooth(count=1, size=32), (200, 1, 1, 1))
+def test_share_of_images_that_change_is_the_probability(name):
+    probability = 0.4
+    images = np.tile(smooth(count=1, size=24), (200, 1, 1, 1))
 
     results = augmented(images, augmentation({name: probability}))
 
     changed = (results != images).any(axis=(1, 2, 3)).mean()
-    assert abs(changed - probability) < 0.1  # three standard deviations
+    assert abs(changed - probability) < 0.1  # three standard deviations of 200 draws
 
 
 def test_dihedral_gives_exactly_the_eight_views():
