@@ -58,7 +58,7 @@ def small_member(tmp_path, **changes):
         "peak_learning_rate": 1e-3,
     }
     recipe = MemberParams(**(recipe | changes))
-    return MemberArtefacts("m", recipe, 1, 1, tmp_path, 1, tmp_path, tmp_path)
+    return MemberArtefacts("m", recipe, 1, 1, (tmp_path,), 1, tmp_path, tmp_path)
 
 
 def test_first_test_cases_are_taken_and_taken_again_where_they_are_few(tmp_path):
@@ -95,7 +95,7 @@ def test_inputs_are_the_cases_own_pixels_and_demographics(tmp_path):
 
 def test_member_that_was_not_trained_is_named(tmp_path):
     with pytest.raises(OSError, match=r"b4-0/summary\.json"):
-        find_member("b4", 0, Namespace(trained=tmp_path, exported=tmp_path))
+        find_member("b4", (0,), Namespace(trained=tmp_path, exported=tmp_path))
 
 
 def test_params_of_another_project_end_in_a_clear_message(tmp_path, monkeypatch):
