@@ -13,7 +13,7 @@ stage `split` appends `SPLIT_COLUMNS`.
 | sha256 | of the file's bytes |
 | perceptual_hash | see `pipeline.images.hashing` |
 | group_id | smallest image_id of the connected component |
-| fold | `test`, or 0 to folds - 1 |
+| fold | `test`, 0 to folds - 1, or `calibration` where that part is set aside |
 """
 
 from pathlib import Path
@@ -45,7 +45,10 @@ COLUMNS = (
 )
 SPLIT_COLUMNS = ("group_id", "fold")
 HEADER_LINES = 1
-TEST = "test"  # fold of the cases that no network trains on and no choice is made by
+# Folds of cases that no network trains on: nothing is chosen by the first, the second makes what
+# turns the scores of several networks into probabilities.
+TEST = "test"
+CALIBRATION = "calibration"
 
 
 def _words(*words: str) -> pandera.Column:
@@ -80,7 +83,7 @@ RULES = {
     "height_px": _numbers(int, pandera.Check.ge(1, error="be at least 1")),
     "sha256": _pattern("^([0-9a-f]{64})?$", "be 64 hex digits or empty"),
     "group_id": pandera.Column(checks=pandera.Check(lambda ids: ids != "", error="not be empty")),
-    "fold": _pattern("^(test|[0-9]+)$", "be test or a whole number"),
+    "fold": _pattern("^(test|calibration|[0-9]+)$", "be test, calibration or a whole number"),
 }
 
 

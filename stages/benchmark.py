@@ -18,7 +18,7 @@ from pipeline.deploy.artefacts import EnsembleArtefacts, MemberArtefacts
 from pipeline.deploy.benchmark import BenchmarkError, BenchmarkParams, run_benchmark
 from pipeline.deploy.charts import draw_latency, draw_sizes
 from pipeline.network.member_params import MemberParams
-from pipeline.scoring.ensemble import EnsembleParams
+from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import read_json, write_json
 
@@ -27,7 +27,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("benchmark", BenchmarkParams)
     deployed = params.load("ensemble", EnsembleParams)
-    members = [find_member(name, deployed.fold, args) for name in deployed.members]
+    folds = deployed.deployed_folds(params.read_section("split.train_folds"))
+    members = [find_member(name, folds, args) for name in deployed.members]
     ensemble = EnsembleArtefacts(
         onnx=args.exported / "ensemble.onnx",
         reference=args.ensemble / "reference.npz",
@@ -44,16 +45,16 @@ def main(argv: list[str] | None = None) -> None:
     print(f"benchmark: {len(members)} members and the ensemble in {args.target}")
 
 
-def find_member(name: str, fold: int, args: argparse.Namespace) -> MemberArtefacts:
+def find_member(name: str, folds: tuple[int, ...], args: argparse.Namespace) -> MemberArtefacts:
     """Gather what the stages before left of one member."""
-    trained = args.trained / f"{name}-{fold}"
-    summary = read_json(trained / "summary.json")
+    trained = [args.trained / f"{name}-{fold}" for fold in folds]
+    summaries = [read_json(folder / "summary.json") for folder in trained]
     return MemberArtefacts(
         member=name,
         recipe=params.load(f"member.{name}", MemberParams),
-        parameters=summary["parameters"],
-        training_checkpoint_bytes=summary["training_checkpoint_bytes"],
-        weights=trained / "weights.weights.h5",
+        parameters=sum(found["parameters"] for found in summaries),
+        training_checkpoint_bytes=sum(found["training_checkpoint_bytes"] for found in summaries),
+        weights=tuple(folder / "weights.weights.h5" for folder in trained),
         views=params.read_section("predict.views"),
         savedmodel=args.exported / "savedmodel" / name,
         onnx=args.exported / f"{name}.onnx",
@@ -63,7 +64,7 @@ def find_member(name: str, fold: int, args: argparse.Namespace) -> MemberArtefac
 def pick_cases(table: Path, count: int) -> pd.DataFrame:
     """Take the first test cases, from the start again where there are fewer than `count`."""
     frame = manifest.read(table)
-    test = frame[frame.fold == "test"]
+    test = frame[frame.fold == manifest.TEST]
     if test.empty:
         raise BenchmarkError(f"{table} must have a case whose fold is 'test'. Got none.")
     return test.iloc[np.arange(count) % len(test)]

@@ -26,7 +26,8 @@ from pipeline.images.preprocess import PREPROCESSING_VERSION
 from pipeline.images.resize import ResizeParams
 from pipeline.network.member_params import MemberParams
 from pipeline.scoring.bootstrap import draw_counts, resampling_units
-from pipeline.scoring.ensemble import EnsembleParams, load_reference
+from pipeline.scoring.ensemble import load_reference
+from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.predictions import labels_of, read_ensemble
 from pipeline.storage import atomic_folder, atomic_write, read_json
 
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
 def describe(
     args: argparse.Namespace, settings: BundleParams, cases: pd.DataFrame
 ) -> bundle.Manifest:
-    """Gather the manifest from the parameters and the out-of-fold predictions."""
+    """Gather the manifest from the parameters and the predictions of cases not trained on."""
     ensemble = params.load("ensemble", EnsembleParams)
     references = load_reference(args.ensemble / "reference.npz")
     return bundle_writer.make_manifest(
@@ -76,10 +77,16 @@ def describe(
             resample=params.load("resize", ResizeParams).resample,
         ),
         {name: read_member(name) for name in ensemble.members},
+        deployed=bundle.Deployed(
+            ensemble.deploy,
+            ensemble.deployed_folds(params.read_section("split.train_folds")),
+            params.read_section("predict.views"),
+            ensemble.held_out_words,
+        ),
         reference_rows=min(len(references[name]) for name in ensemble.members),
         thresholds={
             "malignant": choose_malignant(
-                args.ensemble / "predictions.csv", cases, ensemble.fold, settings
+                args.ensemble / "predictions.csv", cases, ensemble, settings
             )
         },
     )
@@ -92,12 +99,12 @@ def read_member(name: str) -> bundle.Member:
 
 
 def choose_malignant(
-    predictions: Path, cases: pd.DataFrame, fold: int, settings: BundleParams
+    predictions: Path, cases: pd.DataFrame, ensemble: EnsembleParams, settings: BundleParams
 ) -> bundle.OperatingPoint:
-    """Choose the threshold of the malignant score on the out-of-fold cases."""
-    predicted = cases[cases.fold.isin(["test", str(fold)])]
+    """Choose the threshold of the malignant score on the cases that made the reference."""
+    predicted = cases[cases.fold.isin([manifest.TEST, ensemble.held_out])]
     _, probabilities = read_ensemble(predictions, predicted)
-    known = (predicted.fold != "test").to_numpy()
+    known = (predicted.fold != manifest.TEST).to_numpy()
     columns = [CLASSES.index(name) for name in MALIGNANT]
     resampling = params.read_section("evaluate")
     return bundle_writer.measure_threshold(
@@ -110,6 +117,7 @@ def choose_malignant(
         ),
         sensitivity=settings.malignant_sensitivity,
         interval=resampling["interval"],
+        images=ensemble.held_out_words,
     )
 
 

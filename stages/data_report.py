@@ -7,6 +7,7 @@ CSV. The page holds pictures of the archives' images: it may go where they may.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         ]
         lead = (
             f"{len(inputs.cases):,} cases of {len(inputs.accounts)} sources, "
-            f"{inputs.proof['folds']['test']['cases']:,} of them in the test set. "
+            f"{count_set_aside(inputs.proof['folds'])}. "
             "Every number is counted from the tables of stages ingest, split and crop."
         )
         with atomic_write(folder / "index.html", "w") as file:
@@ -126,7 +127,7 @@ def describe_classes(inputs: Inputs, folder: Path, settings: DataReportParams) -
                 overview.count_classes(cases, "source"), "By source", folder / "classes.csv"
             ),
             save_table(
-                overview.count_classes(cases, "fold"), "By fold and test set", folder / "folds.csv"
+                overview.count_classes(cases, "fold"), name_parts(cases), folder / "folds.csv"
             ),
         ],
         [
@@ -134,6 +135,21 @@ def describe_classes(inputs: Inputs, folder: Path, settings: DataReportParams) -
             sheet(tiles, settings.class_samples, "class_samples", folder, "Crops of each class."),
         ],
     )
+
+
+def count_set_aside(parts: Mapping[str, Any]) -> str:
+    """Say how many cases no network trains on."""
+    text = f"{parts[manifest.TEST]['cases']:,} of them in the test set"
+    if manifest.CALIBRATION in parts:
+        text += f", {parts[manifest.CALIBRATION]['cases']:,} in the calibration part"
+    return text
+
+
+def name_parts(cases: pd.DataFrame) -> str:
+    """Say which parts the cases are counted by."""
+    if (cases.fold == manifest.CALIBRATION).any():
+        return "By fold, calibration part and test set"
+    return "By fold and test set"
 
 
 def describe_duplicates(inputs: Inputs, folder: Path, settings: DataReportParams) -> Section:

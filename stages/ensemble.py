@@ -12,13 +12,13 @@ import pandas as pd
 from pipeline import manifest, params
 from pipeline.command import run_stage
 from pipeline.scoring.ensemble import (
-    EnsembleParams,
     average_ranks,
     fit_probability_map,
     make_reference,
     rank_scores,
     save_reference,
 )
+from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.fold_predictions import choose_deployed, list_predictions, read_folds
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES, labels_of, split_of
 from pipeline.storage import atomic_write, write_json
@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> None:
     folds = tuple(params.read_section("split.train_folds"))
     by_fold = read_folds(args.predictions, settings.members, folds, table)
     predicted = choose_deployed(by_fold, settings)
-    known = ~predicted.is_test  # out-of-fold: the reference and the map come from these alone
+    known = ~predicted.is_test  # the reference and the map come from these alone
     if not known.any():
-        raise ValueError(f"{args.table}: fold {settings.fold} must have cases. Got: none.")
+        raise ValueError(f"{args.table}: fold {settings.held_out} must have cases. Got: none.")
 
     references = {name: make_reference(scores[known]) for name, scores in predicted.scores.items()}
     ranks = average_ranks(
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         # Nine significant digits bring a float32 back exactly.
         list_predictions(by_fold).to_csv(file, index=False, float_format="%.9g")
     print(
-        f"ensemble: {len(references)} members, {known.sum()} out-of-fold and "
+        f"ensemble: {len(references)} members, {known.sum()} {settings.held_out_words} and "
         f"{(~known).sum()} test cases in {args.target}"
     )
 

@@ -7,6 +7,7 @@ reports/evaluate
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from tqdm import tqdm
 
 from pipeline import manifest, params
 from pipeline.command import run_stage
+from pipeline.manifest import CALIBRATION, TEST
 from pipeline.scoring import plots, tables
 from pipeline.scoring.bootstrap import draw_counts, estimate, resampling_units
-from pipeline.scoring.ensemble import EnsembleParams
+from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.fold_predictions import (
     ByFold,
     choose_deployed,
@@ -57,38 +59,31 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("evaluate", EvaluateParams)
     ensemble = params.load("ensemble", EnsembleParams)
-    by_fold = read_folds(
-        args.predictions,
-        ensemble.members,
-        tuple(params.read_section("split.train_folds")),
-        manifest.read(args.table),
-    )
+    folds = tuple(params.read_section("split.train_folds"))
+    by_fold = read_folds(args.predictions, ensemble.members, folds, manifest.read(args.table))
     deployed = choose_deployed(by_fold, ensemble)
     combined = read_ensemble(args.ensemble / "predictions.csv", deployed.cases)
     refuse_leaks(by_fold, deployed, combined[0], settings.too_good_auroc)
     cases, models = name_models(deployed, combined, args.table)
     rows, estimates = measure_models(cases, models, settings, "evaluate")
-    pooled = pool_out_of_fold(by_fold)
-    own = {f"{name}{OUT_OF_FOLD}": m for name, m in name_members(pooled).items()}
-    own_rows, _ = measure_models(pooled.cases, own, settings, "evaluate out of fold")
+    own_rows = measure_out_of_fold(by_fold, settings)
 
     write_json(args.target / "metrics.json", rows | own_rows)
     labels = models["ensemble"].labels
     curves = {name: tables.roc_curves(m) for name, m in models.items() if m.scores is not None}
-    recipe = tables.recipe_table(read_recipe(args, ensemble), estimates, len(cases))
-    written = {
-        "per_class": tables.per_class_table(labels, estimates),
-        "confusion": tables.confusion_table(cases.image_id, models["ensemble"]),
-        "roc": tables.roc_table(curves),
-        "recipe": recipe,
-        "out_of_fold": tables.out_of_fold_table(own_rows, sorted(by_fold)),
-    }
-    for name, table in written.items():
-        with atomic_write(args.target / f"{name}.csv", "w") as file:
-            table.to_csv(file, index=False)
+    networks = (args, ensemble.members, ensemble.deployed_folds(folds))
+    recipe = tables.recipe_table(read_recipe(*networks), estimates, len(cases))
+    write_tables(
+        args.target,
+        per_class=tables.per_class_table(labels, estimates),
+        confusion=tables.confusion_table(cases.image_id, models["ensemble"]),
+        roc=tables.roc_table(curves),
+        recipe=recipe,
+        out_of_fold=tables.out_of_fold_table(own_rows, sorted(folds)),
+    )
     percent = f"{100 * settings.interval:g} % interval"
     draw_test_set(args.target, models["ensemble"], curves, estimates, percent)
-    plots.plot_history(args.target / "history.png", read_histories(args, ensemble))
+    plots.plot_history(args.target / "history.png", read_histories(*networks))
     title = f"Training without augmentation; held out: {name_test_set(len(cases))}, {percent}"
     plots.plot_table(args.target / "recipe.png", tables.recipe_text(recipe), title)
     print(tables.headline_text(rows | own_rows))
@@ -100,9 +95,17 @@ def refuse_leaks(by_fold: ByFold, deployed: Predicted, ranks: np.ndarray, ceilin
     for fold, predicted in by_fold.items():
         labels = labels_of(predicted.cases)
         for name, scores in predicted.scores.items():
-            refuse_too_good(f"{name}-{fold}", labels, scores, predicted.is_test, ceiling)
+            parts = name_parts(predicted.cases)
+            refuse_too_good(f"{name}-{fold}", labels, scores, parts, ceiling)
     labels = labels_of(deployed.cases)
-    refuse_too_good("the ensemble", labels, ranks, deployed.is_test, ceiling)
+    refuse_too_good("the ensemble", labels, ranks, name_parts(deployed.cases), ceiling)
+
+
+def name_parts(cases: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Tell apart the cases that a model did not train on."""
+    test, calibration = ((cases.fold == part).to_numpy() for part in (TEST, CALIBRATION))
+    own = ~(test | calibration)
+    return {"its own fold": own, "the test set": test, "the calibration part": calibration}
 
 
 def name_models(
@@ -112,7 +115,7 @@ def name_models(
     test = deployed.is_test
     if not test.any():
         raise ValueError(f"{table}: the test set must have at least one case. Got: none.")
-    tested = deployed.only(manifest.TEST)
+    tested = deployed.only(TEST)
     labels = labels_of(tested.cases)
     ranks, probabilities = (scores[test] for scores in combined)
     models = {
@@ -148,26 +151,48 @@ def measure_models(
     return rows, estimates
 
 
-def read_recipe(args: argparse.Namespace, ensemble: EnsembleParams) -> list[dict[str, Any]]:
-    """Read the settings and the training accuracy of each member."""
+def measure_out_of_fold(by_fold: ByFold, settings: EvaluateParams) -> dict[str, dict[str, Any]]:
+    """Measure each member on the cases of all trained folds, by its network without the fold."""
+    pooled = pool_out_of_fold(by_fold)
+    models = {f"{name}{OUT_OF_FOLD}": model for name, model in name_members(pooled).items()}
+    return measure_models(pooled.cases, models, settings, "evaluate out of fold")[0]
+
+
+def write_tables(target: Path, **written: pd.DataFrame) -> None:
+    """Write each table as CSV under its name."""
+    for name, table in written.items():
+        with atomic_write(target / f"{name}.csv", "w") as file:
+            table.to_csv(file, index=False)
+
+
+def read_recipe(
+    args: argparse.Namespace, members: tuple[str, ...], folds: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """Read the settings and the training accuracy of each member, the mean of its networks'."""
     rows = []
-    for member in ensemble.members:
-        trained = read_json(args.trained / f"{member}-{ensemble.fold}" / "summary.json")
-        scored = read_json(args.predictions / f"{member}-{ensemble.fold}" / "summary.json")
+    for member in members:
+        names = [f"{member}-{fold}" for fold in folds]
+        trained = read_json(args.trained / names[0] / "summary.json")
+        scored = [read_json(args.predictions / name / "summary.json") for name in names]
         row = {"member": member}
         row |= {key: trained[key] for key in ("backbone", "crop_px", "input_px", "batch_size")}
-        row |= {key: scored[key] for key in ("training_accuracy", "training_images")}
+        row["training_accuracy"] = fmean(found["training_accuracy"] for found in scored)
+        row["training_images"] = sum(found["training_images"] for found in scored)
         rows.append(row)
     return rows
 
 
-def read_histories(args: argparse.Namespace, ensemble: EnsembleParams) -> dict[str, pd.DataFrame]:
-    """Read the members' histories under the titles of their plots."""
+def read_histories(
+    args: argparse.Namespace, members: tuple[str, ...], folds: tuple[int, ...]
+) -> dict[str, pd.DataFrame]:
+    """Read the deployed networks' histories under the titles of their plots."""
     histories = {}
-    for member in ensemble.members:
-        folder = args.trained / f"{member}-{ensemble.fold}"
-        images = read_json(folder / "summary.json")["images"]
-        histories[f"{member}, n = {images}"] = pd.read_csv(folder / "history.csv")
+    for member in members:
+        for fold in folds:
+            folder = args.trained / f"{member}-{fold}"
+            images = read_json(folder / "summary.json")["images"]
+            name = member if len(folds) == 1 else f"{member}-{fold}"
+            histories[f"{name}, n = {images}"] = pd.read_csv(folder / "history.csv")
     return histories
 
 

@@ -28,7 +28,8 @@ from pipeline.deploy.parity import (
     open_session,
 )
 from pipeline.network.member_params import MemberParams
-from pipeline.scoring.ensemble import EnsembleParams, load_probability_map, load_reference
+from pipeline.scoring.ensemble import load_probability_map, load_reference
+from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import write_json
 
@@ -54,7 +55,7 @@ class Job:
 
     name: str
     member: MemberParams
-    weights: Path
+    weights: tuple[Path, ...]
     views: int
     pixels: np.ndarray
     demographics: np.ndarray
@@ -67,7 +68,8 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("export", ExportParams)
     ensemble = params.load("ensemble", EnsembleParams)
     cases = parity_cases(args.table, settings.parity_images)
-    jobs = [make_job(name, ensemble.fold, cases, settings, args) for name in ensemble.members]
+    folds = ensemble.deployed_folds(params.read_section("split.train_folds"))
+    jobs = [make_job(name, folds, cases, settings, args) for name in ensemble.members]
     parity, native = {}, {}
     # One process a member: TensorFlow starts once in each, and conversion uses a single core.
     context = multiprocessing.get_context("spawn")
@@ -88,25 +90,30 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _size(job: Job) -> int:
-    return job.weights.stat().st_size
+    return sum(path.stat().st_size for path in job.weights)
 
 
 def parity_cases(table: Path, count: int) -> pd.DataFrame:
     """Take test cases for the comparison, or any where the test set is smaller."""
     frame = manifest.read(table)
-    order = pd.concat([frame[frame.fold == "test"], frame[frame.fold != "test"]])
+    is_test = frame.fold == manifest.TEST
+    order = pd.concat([frame[is_test], frame[~is_test]])
     return order.head(count)
 
 
 def make_job(
-    name: str, fold: int, cases: pd.DataFrame, settings: ExportParams, args: argparse.Namespace
+    name: str,
+    folds: tuple[int, ...],
+    cases: pd.DataFrame,
+    settings: ExportParams,
+    args: argparse.Namespace,
 ) -> Job:
     """Gather what one member's conversion needs."""
     rows = cases[["age_years", "sex", "site"]].itertuples(index=False)
     return Job(
         name=name,
         member=params.load(f"member.{name}", MemberParams),
-        weights=args.trained / f"{name}-{fold}" / "weights.weights.h5",
+        weights=tuple(args.trained / f"{name}-{fold}" / "weights.weights.h5" for fold in folds),
         views=params.read_section("predict.views"),
         pixels=ArrayShards(args.arrays / name).read(cases.image_id.tolist()),
         demographics=np.stack([encode_demographics(*row) for row in rows]),

@@ -1,4 +1,6 @@
-"""Stage `predict`: score the fold left out and the test set with one trained member.
+"""Stage `predict`: score with one trained network what it did not train on.
+
+That is the fold left out, the test set, and the calibration part where there is one.
 
 Usage: python -m stages.predict --member b4 --fold 0 data/split/manifest.csv data/resize/b4
 models/train/b4-0 data/predict/b4-0
@@ -42,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     member = params.load(f"member.{args.member}", MemberParams)
     prepare_backend()
     weights = args.trained / "weights.weights.h5"
-    predictor = make_predictor(load_scored(member, weights, views=settings.views))
+    predictor = make_predictor(load_scored(member, [weights], views=settings.views))
     frame, shards = load_cases(args.table, args.arrays)
 
     tables, summary = [], {}

@@ -6,7 +6,7 @@ Reads the manifest of each source that params.yaml names, and writes three files
 
   manifest.csv    all cases by image_id, each with its group_id (the component: images that share a
                   patient, a lesion or a picture, directly or through others) and its fold, which is
-                  test, or 0 to folds - 1
+                  test, 0 to folds - 1, or calibration where split.calibration_share is above 0
   duplicates.csv  the pairs of images that show one picture, and whether their diagnoses agree
   proof.json      what was checked in the finished table, and counts; its key "about" explains them
 
@@ -23,12 +23,15 @@ from pipeline.cases.metadata_leak import measure_leak
 from pipeline.cases.proof import prove
 from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from pipeline.command import run_stage
+from pipeline.scoring.ensemble_params import check_calibration
 from pipeline.storage import atomic_write, write_json
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("split", SplitParams)
+    # What stage ensemble would refuse after all the training is refused here.
+    check_calibration(params.read_section("ensemble.deploy"), settings.calibration_share)
     cases = join_sources([manifest.read(table) for table in source_tables(args.source)])
     duplicates = find_duplicates(cases, settings.near_duplicate_bits)
     earlier = read_parts(settings)
@@ -46,9 +49,13 @@ def main(argv: list[str] | None = None) -> None:
             f"split: images to which a second source gives another diagnosis: {len(contradicted)}, "
             f"first {', '.join(contradicted[:5])}; that of the first source by name is kept"
         )
+    set_aside = f"{proof['folds'][manifest.TEST]['cases']} in the test set"
+    if settings.calibration_share:
+        calibration = proof["folds"][manifest.CALIBRATION]["cases"]
+        set_aside += f", {calibration} in the calibration part"
     print(
         f"split: {proof['cases']} cases in {proof['components']} components, "
-        f"{proof['folds']['test']['cases']} in the test set, {settings.folds} folds, "
+        f"{set_aside}, {settings.folds} folds, "
         f"no crossing, in {args.target}"
     )
 

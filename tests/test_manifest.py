@@ -106,7 +106,11 @@ def test_text_where_a_number_must_be_is_refused_with_its_row(tmp_path, frame):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("fold", "train", r"row 2: fold must be test or a whole number\. Got: \['train'\]"),
+        (
+            "fold",
+            "train",
+            r"row 2: fold must be test, calibration or a whole number\. Got: \['tra",
+        ),
         ("group_id", "", r"row 2: group_id must not be empty"),
     ],
 )

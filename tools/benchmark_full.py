@@ -33,12 +33,8 @@ from pipeline.deploy.merge import merge_members
 from pipeline.images.resize import resize_to_square
 from pipeline.images.synthetic import render
 from pipeline.network.member_params import MemberParams
-from pipeline.scoring.ensemble import (
-    EnsembleParams,
-    ProbabilityMap,
-    make_reference,
-    save_reference,
-)
+from pipeline.scoring.ensemble import ProbabilityMap, make_reference, save_reference
+from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.storage import write_json
 from tools.recipe import merge, read_recipe
 from tools.summary import latency_table, reduction_table
@@ -160,7 +156,7 @@ def build_and_export(job: Job) -> MemberArtefacts:
     tf.function(lambda values: network(values, training=True), jit_compile=False)(inputs)
     network.save_weights(weights)
 
-    network = load_scored(job.recipe, weights, views=job.views)
+    network = load_scored(job.recipe, [weights], views=job.views)
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
     state = [np.asarray(v) for v in network.variables + optimizer.variables]
@@ -174,7 +170,7 @@ def build_and_export(job: Job) -> MemberArtefacts:
         recipe=job.recipe,
         parameters=network.count_params(),
         training_checkpoint_bytes=checkpoint_bytes,
-        weights=weights,
+        weights=(weights,),
         views=job.views,
         savedmodel=savedmodel,
         onnx=path,

@@ -23,8 +23,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
-from pipeline.cases.split import TEST, SplitParams
+from pipeline.cases.split import SplitParams
 from pipeline.classes import CLASSES
+from pipeline.manifest import CALIBRATION, TEST
 
 COLUMNS = (
     "age_years",
@@ -39,6 +40,7 @@ COLUMNS = (
 )
 CASES_LIMIT = 20_000  # to learn from, and to ask about in one part: more changes no figure much
 ALL_FOLDS = "all folds"
+SET_ASIDE = (TEST, CALIBRATION)  # not learnt from
 FIRST_COLUMNS = 3  # that the error names
 
 
@@ -80,7 +82,7 @@ def measure_source(source: str, table: pd.DataFrame, params: SplitParams) -> dic
     """
     folds = sorted(set(table.fold))
     parts = {fold: table.fold == fold for fold in folds}
-    parts[ALL_FOLDS] = table.fold != TEST
+    parts[ALL_FOLDS] = ~table.fold.isin(SET_ASIDE)
     scores = score_parts(table, COLUMNS, folds, params.seed)
     found = {part: measure_classes(table, scores, chosen, params) for part, chosen in parts.items()}
     reached = [
@@ -138,14 +140,14 @@ def score_parts(
 ) -> np.ndarray:
     """Score the cases of each part by what has learnt without them, `(cases, classes)`.
 
-    The test set's scores come from all folds, a fold's from the others. NaN where there is no
+    What is set aside has its scores from all folds, a fold from the others. NaN where there is no
     score: the class was not there to learn, the part is not asked for, or it has more cases than
     `CASES_LIMIT`.
     """
     scores = np.full((len(table), len(CLASSES)), np.nan)
     rng = np.random.default_rng(seed)
     for part in parts:
-        learnt = draw_rows((table.fold != part) & (table.fold != TEST), rng)
+        learnt = draw_rows(~table.fold.isin([part, *SET_ASIDE]), rng)
         asked = draw_rows(table.fold == part, rng)
         if len(learnt) and len(asked):
             learner = choose_learner(len(columns), seed)
@@ -203,7 +205,8 @@ def explain_ceiling(
         scores = score_parts(table, [column], folds, params.seed)
         alone[column] = measure_classes(table, scores, parts[part], params)[name] or 0.0
     first = sorted(alone.items(), key=lambda item: -item[1])[:FIRST_COLUMNS]
-    where = {TEST: "the test set", ALL_FOLDS: ALL_FOLDS}.get(part, f"fold {part}")
+    named = {TEST: "the test set", CALIBRATION: "the calibration part", ALL_FOLDS: ALL_FOLDS}
+    where = named.get(part, f"fold {part}")
     return (
         f"source {source}: metadata alone must not tell a class: AUROC of {name} against the rest "
         f"on {where} must be below too_good_auroc {params.too_good_auroc}. Got: {figure}, and "

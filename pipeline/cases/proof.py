@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline.cases.duplicates import find_duplicates
 from pipeline.cases.split import SplitParams
 from pipeline.classes import CLASSES
+from pipeline.manifest import CALIBRATION, TEST
 
 # What each key of the proof says, for whoever opens the file.
 ABOUT = {
@@ -38,6 +39,10 @@ ABOUT = {
     "source that comes first by name is kept.",
     "repeated_with_different_diagnosis": "Images whose dropped rows say another diagnosis.",
     "test_share": "Of the cases: wanted, and reached with whole components.",
+}
+ABOUT_CALIBRATION = {
+    "calibration_share": "Of the cases, set aside for the probabilities of several networks "
+    "together: wanted, and reached with whole components.",
 }
 PATIENT_BANDS = {"unknown": 0, "1": 1, "2 to 3": 2, "4 to 7": 4, "8 to 15": 8, "16 to 31": 16}
 PATIENT_BANDS |= {"32 to 63": 32, "64 or more": 64}
@@ -80,7 +85,7 @@ def prove(frame: pd.DataFrame, params: SplitParams, earlier: pd.Series) -> dict[
             )
     repeated = frame.is_repeated.to_numpy()
     return {
-        "about": ABOUT,
+        "about": ABOUT | (ABOUT_CALIBRATION if params.calibration_share else {}),
         "crossings": {name: len(found) for name, found in crossings.items()},
         "duplicate_pairs": count_pairs(frame, pairs),
         "repeated_rows_dropped": int(repeated.sum()),
@@ -141,9 +146,8 @@ def count_parts(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
     Raises:
         LeakError: A part that must be there is empty, or one that must not be is there.
     """
-    expected = {"test", *map(str, range(params.folds))}
-    if set(frame.fold) != expected:
-        raise LeakError(f"folds must be {sorted(expected)}. Got: {sorted(set(frame.fold))}.")
+    if set(frame.fold) != params.parts:
+        raise LeakError(f"folds must be {sorted(params.parts)}. Got: {sorted(set(frame.fold))}.")
     bands, parts = count_patient_bands(frame), {}
     for fold, rows in frame.groupby("fold"):
         classes = rows.diagnosis.value_counts()
@@ -158,7 +162,8 @@ def count_parts(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
         "cases": len(frame),
         "components": int(frame.group_id.nunique()),
         "largest_component": int(frame.group_id.value_counts().iloc[0]),
-        "test_share": {"wanted": params.test_share, "reached": parts["test"]["cases"] / len(frame)},
+        "test_share": {"wanted": params.test_share, "reached": parts[TEST]["cases"] / len(frame)},
+        **count_calibration(parts, params, len(frame)),
         "folds": parts,
         # Where a class has fewer components than there are parts, some part goes without.
         "classes_absent": {
@@ -166,3 +171,13 @@ def count_parts(frame: pd.DataFrame, params: SplitParams) -> dict[str, Any]:
             for fold, part in parts.items()
         },
     }
+
+
+def count_calibration(
+    parts: dict[str, Any], params: SplitParams, cases: int
+) -> dict[str, dict[str, float]]:
+    """Say how large the calibration part is; nothing where none is wanted."""
+    if not params.calibration_share:
+        return {}
+    reached = parts[CALIBRATION]["cases"] / cases
+    return {"calibration_share": {"wanted": params.calibration_share, "reached": reached}}

@@ -1,10 +1,11 @@
-"""Part the cases into a test set and folds such that no patient, lesion or duplicate crosses.
+"""Part the cases into test set, calibration part and folds that no patient, lesion or copy crosses.
 
 Images that share a patient, a lesion or a picture, directly or through others, are one component;
 a component is never parted. Missing identifiers link nothing. Parts are alike in classes and in how
 many images their patients have (see `pipeline.cases.deal`). The result does not depend on the order
-of rows, and the test set does not depend on the number of folds. Another row may move any component
-to another part: where that must not be, the parts of an earlier manifest are kept.
+of rows; the test set depends neither on the number of folds nor on the calibration part. Another
+row may move any component to another part: where that must not be, the parts of an earlier manifest
+are kept.
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,9 @@ from pipeline.cases.deal import FREE, Components, deal
 from pipeline.cases.duplicates import find_equal
 from pipeline.cases.near_search import HASH_BITS
 from pipeline.classes import CLASSES
+from pipeline.manifest import CALIBRATION, TEST
 from pipeline.storage import sha256_of
 
-TEST = "test"
 LINKS = ("image_id", "patient_id", "lesion_id")
 # Bands of images per patient: 1, 2 to 3, 4 to 7, and so on; the last holds all larger ones.
 BANDS = 8
@@ -38,6 +39,7 @@ class SplitParams:
 
     seed: int
     test_share: float
+    calibration_share: float
     folds: int
     train_folds: tuple[int, ...]
     near_duplicate_bits: int
@@ -47,17 +49,7 @@ class SplitParams:
     too_good_cases: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.test_share < 1:
-            raise ValueError(f"test_share must be between 0 and 1. Got: {self.test_share}.")
-        if self.folds < 2:
-            raise ValueError(f"folds must be at least 2. Got: {self.folds}.")
-        known = set(range(self.folds))
-        if not self.train_folds or not known.issuperset(self.train_folds):
-            raise ValueError(
-                f"train_folds must be some of 0 to {self.folds - 1}. Got: {list(self.train_folds)}."
-            )
-        if len(set(self.train_folds)) != len(self.train_folds):
-            raise ValueError(f"train_folds must differ. Got: {list(self.train_folds)}.")
+        self._check_parts()
         if self.too_good_auroc <= 0.5:
             raise ValueError(f"too_good_auroc must be above 0.5. Got: {self.too_good_auroc}.")
         if self.too_good_cases < 1:
@@ -68,6 +60,30 @@ class SplitParams:
                 f"near_duplicate_bits must be from 0 to {HASH_BITS // 4}. "
                 f"Got: {self.near_duplicate_bits}."
             )
+
+    def _check_parts(self) -> None:
+        if not 0 < self.test_share < 1:
+            raise ValueError(f"test_share must be between 0 and 1. Got: {self.test_share}.")
+        if not 0 <= self.calibration_share < 1 - self.test_share:
+            raise ValueError(
+                "calibration_share must be at least 0 and leave some beside test_share "
+                f"{self.test_share}. Got: {self.calibration_share}."
+            )
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2. Got: {self.folds}.")
+        known = set(range(self.folds))
+        if not self.train_folds or not known.issuperset(self.train_folds):
+            raise ValueError(
+                f"train_folds must be some of 0 to {self.folds - 1}. Got: {list(self.train_folds)}."
+            )
+        if len(set(self.train_folds)) != len(self.train_folds):
+            raise ValueError(f"train_folds must differ. Got: {list(self.train_folds)}.")
+
+    @property
+    def parts(self) -> set[str]:
+        """Names of all parts, as the column `fold` has them."""
+        calibration = {CALIBRATION} if self.calibration_share else set()
+        return {TEST, *map(str, range(self.folds))} | calibration
 
 
 def join_sources(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -105,29 +121,50 @@ def split(
         earlier: `fold` by `image_id` of cases whose part is kept, as from `read_parts`.
 
     Returns:
-        `frame` with two more columns; `fold` is text, `test` or 0 to folds - 1.
+        `frame` with two more columns; `fold` is text, one of `params.parts`.
 
     Raises:
         SplitError: There are too few components for every part to get one.
     """
     groups = name_components(frame, duplicates)
     names, components = count_components(frame, groups)
-    if len(names) <= params.folds:
+    if len(names) < len(params.parts):
+        calibration = ", the calibration part" if params.calibration_share else ""
         raise SplitError(
-            f"cases must form at least {params.folds + 1} components, one for the test set and "
-            f"each fold. Got: {len(names)} from {len(frame)} rows."
+            f"cases must form at least {len(params.parts)} components, one for the test set"
+            f"{calibration} and each fold. Got: {len(names)} from {len(frame)} rows."
         )
     kept = keep_parts(frame.image_id, groups, earlier).reindex(names)
     rng = np.random.default_rng(params.seed)
-    shares = [params.test_share, 1 - params.test_share]
-    bound = np.where(kept.isna(), FREE, kept != TEST)
-    is_test = deal(components, shares, [1, params.folds], bound, rng) == 0
-    fold = np.full(len(names), TEST, dtype=object)
+    fold = set_aside(components, kept, params, rng)
+    rest = fold == ""
     shares, least = [1 / params.folds] * params.folds, [1] * params.folds
-    bound = kept[~is_test].fillna(str(FREE)).astype(int).to_numpy()
-    fold[~is_test] = deal(components.pick(~is_test), shares, least, bound, rng).astype(str)
+    bound = kept[rest].fillna(str(FREE)).astype(int).to_numpy()
+    fold[rest] = deal(components.pick(rest), shares, least, bound, rng).astype(str)
     fold_of_group = dict(zip(names, fold, strict=True))
     return frame.assign(group_id=groups, fold=[fold_of_group[group] for group in groups])
+
+
+def set_aside(
+    components: Components, kept: pd.Series, params: SplitParams, rng: np.random.Generator
+) -> np.ndarray:
+    """Deal the test set out of all components, then the calibration part out of the others.
+
+    Returns:
+        `test`, `calibration`, or empty for what is left to the folds, `(components,)` text.
+    """
+    fold = np.full(len(components), "", dtype=object)
+    left, parts = 1.0, len(params.parts)
+    for part, share in ((TEST, params.test_share), (CALIBRATION, params.calibration_share)):
+        if share:
+            parts -= 1
+            rows = np.flatnonzero(fold == "")
+            bound = np.where(kept.iloc[rows].isna(), FREE, kept.iloc[rows] != part)
+            shares = [share / left, 1 - share / left]
+            dealt = deal(components.pick(rows), shares, [1, parts], bound, rng)
+            fold[rows[dealt == 0]] = part
+            left -= share
+    return fold
 
 
 def read_parts(params: SplitParams) -> pd.Series:
@@ -143,10 +180,9 @@ def read_parts(params: SplitParams) -> pd.Series:
         found = f"a file of {digest}" if path.is_file() else "no file"
         raise SplitError(f"{path} must be there with keep_sha256. Got: {found}.")
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    known = {TEST, *map(str, range(params.folds))}
-    if not {"image_id", "fold"} <= set(table.columns) or not known >= set(table.fold):
+    if not {"image_id", "fold"} <= set(table.columns) or not params.parts >= set(table.fold):
         raise SplitError(
-            f"{path} must be a manifest of stage split with folds {sorted(known)}. "
+            f"{path} must be a manifest of stage split with folds {sorted(params.parts)}. "
             f"Got: columns {list(table.columns)}, folds "
             f"{sorted(set(table.get('fold', [])))[: params.folds + 5]}."
         )
@@ -157,14 +193,18 @@ def keep_parts(image_ids: pd.Series, groups: np.ndarray, earlier: pd.Series) -> 
     """Return the part that a component keeps, by `group_id`; only of those that had one.
 
     Where new links join parts, the one with most of the component's cases is kept, but a case that
-    was trained on is never moved into the test set: it is the test case that goes to a fold.
+    was learnt from is never moved to where it must be unknown: a case of the test set goes to the
+    calibration part or to a fold, and one of the calibration part to a fold.
     """
     parts = image_ids.map(earlier).to_numpy()
     had = pd.notna(parts)
     counts = pd.crosstab(groups[had], parts[had]) if had.any() else pd.DataFrame()
-    if TEST in counts and len(counts.columns) > 1:
-        in_folds = counts.drop(columns=TEST).sum(axis=1) > 0
-        counts.loc[in_folds, TEST] = 0
+    learnt = counts.drop(columns=[TEST, CALIBRATION], errors="ignore").sum(axis=1) > 0
+    for part in (CALIBRATION, TEST):
+        if part in counts:
+            own = counts[part] > 0
+            counts.loc[learnt, part] = 0
+            learnt |= own
     return counts.idxmax(axis=1) if len(counts) else pd.Series([], dtype=str)
 
 

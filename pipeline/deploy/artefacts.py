@@ -19,9 +19,9 @@ class MemberArtefacts:
     Attributes:
         member: Its name.
         recipe: Its section of `params.yaml`.
-        parameters: Number of its parameters.
-        training_checkpoint_bytes: Size of what training resumes from: weights and optimizer.
-        weights: Keras' `.weights.h5`.
+        parameters: Number of its parameters, of all networks that it averages.
+        training_checkpoint_bytes: Size of what their training resumes from: weights and optimizer.
+        weights: Keras' `.weights.h5`, one for each of its networks.
         views: How many views of an image it averages.
         savedmodel: Folder of the TensorFlow SavedModel.
         onnx: The exported graph.
@@ -31,7 +31,7 @@ class MemberArtefacts:
     recipe: MemberParams
     parameters: int
     training_checkpoint_bytes: int
-    weights: Path
+    weights: tuple[Path, ...]
     views: int
     savedmodel: Path
     onnx: Path
@@ -54,7 +54,7 @@ class EnsembleArtefacts:
 
 def missing_files(members: list[MemberArtefacts], ensemble: EnsembleArtefacts) -> list[str]:
     """Return the paths at which there is nothing."""
-    paths = [p for member in members for p in (member.weights, member.savedmodel, member.onnx)]
+    paths = [p for m in members for p in (*m.weights, m.savedmodel, m.onnx)]
     paths += [ensemble.onnx, ensemble.reference, ensemble.probability_map]
     return [str(path) for path in paths if not path.exists()]
 
@@ -64,7 +64,7 @@ def measure_sizes(members: list[MemberArtefacts], ensemble: EnsembleArtefacts) -
     sizes = {
         member.member: {
             "training_checkpoint": member.training_checkpoint_bytes,
-            "weights": member.weights.stat().st_size,
+            "weights": sum(path.stat().st_size for path in member.weights),
             "savedmodel": sum(
                 p.stat().st_size for p in member.savedmodel.rglob("*") if p.is_file()
             ),

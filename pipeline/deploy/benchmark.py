@@ -129,7 +129,8 @@ def make_jobs(
 ) -> Iterator[list[EngineJob]]:
     """Give the engines' jobs of each member, then those of the ensemble."""
     native = [
-        NativeModel(m.member, asdict(m.recipe), str(m.weights), m.views, m.inputs) for m in members
+        NativeModel(m.member, asdict(m.recipe), [str(p) for p in m.weights], m.views, m.inputs)
+        for m in members
     ]
     subjects = [(m.member, [model], m.onnx) for m, model in zip(members, native, strict=True)]
     for name, models, onnx in [*subjects, (ENSEMBLE, native, ensemble.onnx)]:

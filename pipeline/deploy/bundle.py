@@ -19,7 +19,7 @@ from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.preprocess import PREPROCESSING_VERSION
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SUMS_FILE = "SHA256SUMS"
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model/ensemble.onnx"
@@ -33,7 +33,7 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Member:
-    """One network of the ensemble, and the pixels that it takes."""
+    """One of the ensemble's models, and the pixels that it takes."""
 
     backbone: str
     crop_px: int
@@ -102,6 +102,24 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class Deployed:
+    """What is inside the graph.
+
+    Attributes:
+        deploy: `ensemble.deploy` of the training, `fold` or `fold_average`.
+        folds: Each member has one network for each, trained without it; their mean is its score.
+        views: How many views of an image each network averages.
+        reference: Cases that reference, probability map and thresholds come from: `out-of-fold` or
+            `calibration`.
+    """
+
+    deploy: str
+    folds: tuple[int, ...]
+    views: int
+    reference: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Contents of `manifest.json`; `reference_rows` is the n of the rank scores."""
 
@@ -113,6 +131,7 @@ class Manifest:
     preprocessing: Preprocessing
     demographics: Demographics
     members: dict[str, Member]
+    deployed: Deployed
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     reference_rows: int

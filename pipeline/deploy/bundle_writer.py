@@ -65,6 +65,7 @@ def make_manifest(
     preprocessing: bundle.Preprocessing,
     members: dict[str, bundle.Member],
     *,
+    deployed: bundle.Deployed,
     reference_rows: int,
     thresholds: dict[str, bundle.OperatingPoint],
 ) -> bundle.Manifest:
@@ -74,8 +75,9 @@ def make_manifest(
         settings: Section `bundle`.
         preprocessing: As in training.
         members: The members inside the graph, by name.
-        reference_rows: Out-of-fold cases behind the rank scores.
-        thresholds: Chosen on the out-of-fold cases.
+        deployed: Which networks the members are.
+        reference_rows: Cases behind the rank scores, which no deployed network trained on.
+        thresholds: Chosen on the same cases.
 
     Raises:
         BundleError: The parts do not fit each other.
@@ -91,6 +93,7 @@ def make_manifest(
             DEMOGRAPHICS_LAYOUT, any(member.demographics for member in members.values())
         ),
         members=members,
+        deployed=deployed,
         inputs=bundle.graph_inputs(members),
         outputs=bundle.graph_outputs(members),
         reference_rows=reference_rows,
@@ -108,15 +111,17 @@ def measure_threshold(
     *,
     sensitivity: float,
     interval: float,
+    images: str,
 ) -> bundle.OperatingPoint:
     """Choose the highest threshold that reaches a sensitivity, and measure it.
 
     Args:
-        scores: Out-of-fold scores, `(n,)` float.
+        scores: Of images that were not trained on, `(n,)` float.
         positive: Truth, `(n,)` bool.
         counts: Resamples of patients, `(repeats, n)` int.
         sensitivity: Wanted share of the positives, in (0, 1].
         interval: Share of the resamples inside the intervals.
+        images: What the images are called in the rule: `out-of-fold` or `calibration`.
     """
     threshold = highest_threshold(scores, positive, sensitivity)
     figures = [bundle.Estimate(None, None, None)] * 2
@@ -131,7 +136,7 @@ def measure_threshold(
             for (point,), values in zip(points, resampled, strict=True)
         ]
     return bundle.OperatingPoint(
-        rule=f"highest threshold with sensitivity >= {sensitivity:g} on out-of-fold images",
+        rule=f"highest threshold with sensitivity >= {sensitivity:g} on {images} images",
         threshold=threshold,
         n=len(scores),
         positives=int(positive.sum()),

@@ -33,19 +33,19 @@ Call = Callable[[list[np.ndarray]], np.ndarray]
 
 @dataclass(frozen=True)
 class NativeModel:
-    """One member as its Keras network.
+    """One member as Keras scores with it.
 
     Attributes:
         member: Its name, for example `b4`.
         recipe: Section `member.<name>` of `params.yaml`.
-        weights: File of its trained weights.
+        weights: Files of its trained weights, one for each network that it averages.
         views: How many views of an image it averages.
         inputs: Names of its inputs, in the order of the network's.
     """
 
     member: str
     recipe: dict[str, Any]
-    weights: str
+    weights: list[str]
     views: int
     inputs: list[str]
 
@@ -134,7 +134,8 @@ def _load_network(model: NativeModel) -> Any:
     from pipeline.network.scored import load_scored
 
     recipe = params.build(model.recipe, MemberParams, f"member {model.member}")
-    return load_scored(recipe, Path(model.weights), views=model.views)
+    weights = [Path(path) for path in model.weights]
+    return load_scored(recipe, weights, views=model.views)
 
 
 def _load_combination(job: EngineJob) -> Callable[[dict[str, np.ndarray]], np.ndarray]:

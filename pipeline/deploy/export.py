@@ -16,6 +16,7 @@ import tf2onnx
 from pipeline.classes import CLASSES
 from pipeline.deploy.graph import (
     check_contract,
+    check_size,
     finish,
     image_input_name,
     name_batch,
@@ -40,7 +41,7 @@ def export_member(
         The graph that was written.
 
     Raises:
-        ExportError: Inputs or outputs are not those of the contract.
+        ExportError: Inputs or outputs are not those of the contract, or one file cannot hold it.
     """
     input_px = model.inputs[0].shape[1]
     names = [image_input_name(crop_px, input_px), "demographics"][: len(model.inputs)]
@@ -49,6 +50,7 @@ def export_member(
         for tensor, name in zip(model.inputs, names, strict=True)
     ]
     graph, _ = tf2onnx.convert.from_keras(model, input_signature=signature, opset=opset)
+    check_size(path, graph.ByteSize())
     rename_output(graph, f"probabilities_{member}")
     name_batch(graph)
     finish(graph, {"members": json.dumps([member])})

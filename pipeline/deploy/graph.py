@@ -15,6 +15,7 @@ from pipeline.storage import atomic_write
 # ONNX Runtime 1.26 and older CAD runtimes read it; onnx itself would write its newest.
 IR_VERSION = 10
 PRODUCER = "dermensemble"
+LIMIT_BYTES = int(1.9 * 2**30)  # protobuf ends at 2 GiB, and external data is not allowed
 
 
 class ExportError(ValueError):
@@ -90,9 +91,20 @@ def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
 
 
 def write_graph(path: Path, model: onnx.ModelProto) -> None:
-    """Write a graph into one file; protobuf ends at 2 GiB, and external data is not allowed."""
-    size = model.ByteSize()
-    if size > 1.9 * 2**30:
-        raise ExportError(f"{path} must stay below 1.9 GiB. Got: {size} bytes.")
+    """Write a graph into one file."""
+    check_size(path, model.ByteSize())
     with atomic_write(path) as file:
         file.write(model.SerializeToString(deterministic=True))
+
+
+def check_size(path: Path, size_bytes: int) -> None:
+    """Refuse a graph that one file cannot hold.
+
+    Raises:
+        ExportError: It is larger than `LIMIT_BYTES`.
+    """
+    if size_bytes > LIMIT_BYTES:
+        raise ExportError(
+            f"{path} must stay below 1.9 GiB, {LIMIT_BYTES} bytes. Got: {size_bytes} bytes. "
+            "Deploy fewer members, or one network of each (ensemble.deploy: fold)."
+        )

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from pipeline.classes import CLASSES
-from pipeline.deploy.graph import check_contract, finish, write_graph
+from pipeline.deploy.graph import check_contract, check_size, finish, write_graph
 from pipeline.scoring.ensemble import ProbabilityMap
 
 
@@ -53,6 +53,8 @@ def merge_members(
     Raises:
         ExportError: The result breaks the contract, or is larger than one file may be.
     """
+    # First of all: merging and checking fail at 2 GiB with messages of their own.
+    check_size(path, sum(model.ByteSize() for model in graphs.values()))
     graph = _Graph()
     ranks = [_ranks(graph, name, references[name]) for name in graphs]
     _average(graph, ranks)

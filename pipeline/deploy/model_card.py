@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.classes import CLASS_NAMES
 from pipeline.deploy.bundle import Manifest, OperatingPoint
+from pipeline.scoring.ensemble_params import FOLD_AVERAGE
 from pipeline.scoring.tables import OUT_OF_FOLD
 
 FIGURES = {
@@ -204,8 +205,27 @@ def _members(manifest: Manifest, parity: dict[str, dict[str, Any]]) -> str:
         "n",
     )
     return (
-        "## Members\n\nLargest difference of any probability between ONNX Runtime and Keras, on n "
-        f"images.\n\n{_table(head, rows)}"
+        f"## Members\n\n{_deployed(manifest)}\n\nLargest difference of any probability between "
+        f"ONNX Runtime and Keras, on n images.\n\n{_table(head, rows)}"
+    )
+
+
+def _deployed(manifest: Manifest) -> str:
+    """Word which networks the members are, and what was not trained on."""
+    deployed = manifest.deployed
+    folds = ", ".join(map(str, deployed.folds))
+    if deployed.deploy == FOLD_AVERAGE:
+        networks = (
+            f"A member's score is the mean of the probabilities of its {len(deployed.folds)} "
+            f"networks (`{FOLD_AVERAGE}`), each trained without one of the folds {folds}."
+        )
+    else:
+        networks = f"Each member is one network, trained without fold {folds}."
+    views = f" A network averages {deployed.views} views of an image." if deployed.views > 1 else ""
+    return (
+        f"{networks}{views} Rank scores are against the scores of {manifest.reference_rows} "
+        f"{deployed.reference} images, which also made the probability map and the threshold; no "
+        "deployed network was trained on them."
     )
 
 

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from pipeline import manifest
 from pipeline.classes import CLASSES
 from pipeline.demographics import DEMOGRAPHICS_WIDTH, encode_demographics
+from pipeline.manifest import CALIBRATION, TEST
 from pipeline.shards.arrays import ArrayShards
 
 
@@ -68,15 +69,20 @@ def select_cases(frame: pd.DataFrame, shards: ArrayShards) -> Cases:
 
 
 def split_fold(frame: pd.DataFrame, fold: int) -> dict[str, pd.DataFrame]:
-    """Part a table into `training`, `out_of_fold` and `test` rows as seen from one fold.
+    """Part a table into rows as seen from one fold.
+
+    Returns:
+        `training`; `out_of_fold`, the fold left out; `test`; and `calibration`, which is empty
+        unless that part was set aside. Only the first is trained on.
 
     Raises:
         ValueError: A part that training needs is empty.
     """
     parts = {
-        "training": frame[~frame.fold.isin(["test", str(fold)])],
+        "training": frame[~frame.fold.isin([TEST, CALIBRATION, str(fold)])],
         "out_of_fold": frame[frame.fold == str(fold)],
-        "test": frame[frame.fold == "test"],
+        TEST: frame[frame.fold == TEST],
+        CALIBRATION: frame[frame.fold == CALIBRATION],
     }
     for name in ("training", "out_of_fold"):
         if parts[name].empty:

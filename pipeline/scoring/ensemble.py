@@ -27,23 +27,6 @@ class EnsembleError(ValueError):
     """Scores, reference or probability map are not what the ensemble needs."""
 
 
-@dataclass(frozen=True)
-class EnsembleParams:
-    """Section `ensemble` of `params.yaml`."""
-
-    members: tuple[str, ...]
-    fold: int
-    regularisation_c: float
-
-    def __post_init__(self) -> None:
-        if not self.members or len(set(self.members)) != len(self.members):
-            raise ValueError(f"members must be one or more different names. Got: {self.members}.")
-        if self.fold < 0:
-            raise ValueError(f"fold must be at least 0. Got: {self.fold}.")
-        if self.regularisation_c <= 0:
-            raise ValueError(f"regularisation_c must be > 0. Got: {self.regularisation_c}.")
-
-
 @dataclass(frozen=True, eq=False)
 class ProbabilityMap:
     """Softmax of a linear map of the logits of the nine rank averages.

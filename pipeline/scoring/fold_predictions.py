@@ -1,8 +1,8 @@
 """Predictions of every member's networks, one network for each fold left out, read together.
 
 A case of a trained fold is out-of-fold for one network of a member and was trained on by all its
-others; the test set is predicted by all of them. Each table is checked against the manifest: every
-case that its network did not train on is there once, and no other.
+others; the test set and the calibration part are predicted by all of them. Each table is checked
+against the manifest: every case that its network did not train on is there once, and no other.
 """
 
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.ensemble import EnsembleParams
+from pipeline.manifest import TEST
+from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.predictions import (
     PROBABILITIES,
     Predicted,
@@ -40,17 +41,23 @@ def read_folds(
 
 
 def choose_deployed(by_fold: ByFold, ensemble: EnsembleParams) -> Predicted:
-    """Return the scores of the networks that are deployed.
+    """Return the deployed scores of the cases that no deployed network trained on.
+
+    Returns:
+        The test set and the part that the reference comes from; where several networks of a member
+        are deployed, the mean of their probabilities.
 
     Raises:
-        PredictionsError: Their fold was not trained.
+        ValueError: The fold that is to be deployed was not trained.
     """
-    if ensemble.fold not in by_fold:
-        raise PredictionsError(
-            f"ensemble.fold must be one of split.train_folds {sorted(by_fold)}. "
-            f"Got: {ensemble.fold}."
-        )
-    return by_fold[ensemble.fold]
+    folds = ensemble.deployed_folds(by_fold)
+    networks = [by_fold[fold].only(TEST, ensemble.held_out) for fold in folds]
+    scores = {
+        # In float64, then rounded once; the mean of one network is the network's own.
+        name: np.mean([n.scores[name] for n in networks], axis=0, dtype=np.float64)
+        for name in networks[0].scores
+    }
+    return Predicted(networks[0].cases, {k: v.astype(np.float32) for k, v in scores.items()})
 
 
 def pool_out_of_fold(by_fold: ByFold) -> Predicted:

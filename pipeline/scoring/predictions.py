@@ -1,8 +1,9 @@
 """Tables of predictions: read, checked against the manifest, brought into its order.
 
-A member's table has one row per case that the member did not train on: the fold left out
-(`out_of_fold`) and the test set (`test`). Every such case of the manifest must be there once: a
-case lost on the way would change the figures without a word.
+A network's table has one row per case that it did not train on: the fold left out (`out_of_fold`),
+the test set (`test`), and the calibration part (`calibration`) where that is set aside. Every such
+case of the manifest must be there once: a case lost on the way would change the figures without a
+word.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.classes import CLASSES
-from pipeline.manifest import TEST
+from pipeline.manifest import CALIBRATION, TEST
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 RANK_SCORES = tuple(f"r_{name}" for name in CLASSES)
@@ -63,7 +64,7 @@ def read_members(
     Raises:
         PredictionsError: A table is not as it must be; the message names it.
     """
-    cases = manifest[manifest.fold.isin([TEST, str(fold)])]
+    cases = manifest[manifest.fold.isin([TEST, CALIBRATION, str(fold)])]
     scores = {}
     for member in members:
         path = folder / f"{member}-{fold}" / "predictions.csv"
@@ -122,7 +123,7 @@ def align(frame: pd.DataFrame, cases: pd.DataFrame, path: Path) -> pd.DataFrame:
     extra = sorted(set(frame.image_id) - set(cases.image_id))
     if absent or extra:
         raise PredictionsError(
-            f"{path} must predict the {len(cases)} cases of the fold left out and the test set. "
+            f"{path} must predict the {len(cases)} cases that were not trained on. "
             f"Missing {len(absent)}: {absent[:5]}. Not among them {len(extra)}: {extra[:5]}."
         )
     frame = frame.set_index("image_id").loc[cases.image_id]
@@ -166,7 +167,7 @@ def unit_interval(frame: pd.DataFrame, columns: tuple[str, ...], path: Path) -> 
 
 def split_of(cases: pd.DataFrame) -> np.ndarray:
     """Return what `split` says of cases that a network did not train on, `(n,)` text."""
-    return np.where(cases.fold == TEST, TEST, "out_of_fold")
+    return np.where(cases.fold.isin([TEST, CALIBRATION]), cases.fold, "out_of_fold")
 
 
 def labels_of(cases: pd.DataFrame) -> np.ndarray:

@@ -33,21 +33,24 @@ def macro_auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
 
 
 def refuse_too_good(
-    model: str, labels: np.ndarray, scores: np.ndarray, is_test: np.ndarray, ceiling: float
+    model: str,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    parts: Mapping[str, np.ndarray],
+    ceiling: float,
 ) -> None:
-    """Check one model's scores on the fold that it left out, and on the test set.
+    """Check one model's scores on parts that it did not train on.
 
     Args:
         model: Its name in the message, `b4-0` for a member and its fold.
         labels: True class of each case, `(n,)` int.
         scores: `(n, 9)`, higher for likelier.
-        is_test: `(n,)` bool; the others are out-of-fold.
+        parts: Which cases each part has, `(n,)` bool, by what the message calls it.
         ceiling: Macro AUROC from which on there is an alarm.
 
     Raises:
         TooGoodError: The macro AUROC of a part reaches the ceiling.
     """
-    parts: Mapping[str, np.ndarray] = {"its own fold": ~is_test, "the test set": is_test}
     for part, chosen in parts.items():
         found = macro_auroc(labels[chosen], scores[chosen]) if chosen.any() else None
         if found is not None and found >= ceiling:

@@ -15,6 +15,7 @@ from tests.cases.tables import make_manifest
 PARAMS = SplitParams(
     seed=7,
     test_share=0.2,
+    calibration_share=0.0,
     folds=2,
     train_folds=(0,),
     near_duplicate_bits=24,
@@ -106,6 +107,24 @@ def test_leak_in_a_single_fold_is_caught_there():
     ):
         measure_leak(frame, PARAMS)
     assert there.sum() >= PARAMS.too_good_cases
+
+
+def test_leak_in_the_calibration_part_is_caught_and_nothing_is_learnt_from_it():
+    """Networks never see that part: what it shows is measured as of the test set."""
+    frame = honest(480)
+    frame["fold"] = ["test", "0", "1", "calibration"] * 120
+    frame[["source", "patient_id"]] = ["here", ""]
+    whole = measure_leak(frame, PARAMS)["sources"]["here"]["auroc"]
+    aside = frame.fold == "calibration"
+    without = measure_leak(frame[~aside].copy(), PARAMS)["sources"]["here"]["auroc"]
+
+    assert set(whole) == {"0", "1", "all folds", "calibration", "test"}
+    assert {part: whole[part] for part in ("0", "1", "all folds")} == {
+        part: without[part] for part in ("0", "1", "all folds")
+    }
+    frame["width_px"] = np.where(frame.diagnosis == "MEL", 700, 600)
+    with pytest.raises(TooGoodError, match=r"on (the calibration part|the test set|fold|all)"):
+        measure_leak(frame, PARAMS)
 
 
 def test_class_from_a_source_of_its_own_is_no_leak_and_has_no_figure():

@@ -1,5 +1,7 @@
 """Tests of `pipeline.cases.proof`: each kind of leak is planted once, and must be caught."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -11,6 +13,7 @@ from tests.cases.tables import make_manifest, random_hash
 PARAMS = SplitParams(
     seed=7,
     test_share=0.2,
+    calibration_share=0.0,
     folds=2,
     train_folds=(0,),
     near_duplicate_bits=24,
@@ -131,6 +134,36 @@ def test_repeated_rows_are_counted_apart():
 
     assert (proof["cases"], proof["repeated_rows_dropped"]) == (3, 1)
     assert proof["repeated_with_different_diagnosis"] == []
+
+
+@pytest.mark.parametrize("other", ["test", "0", "1"])
+def test_patient_in_calibration_part_and_elsewhere_is_caught(other):
+    params = dataclasses.replace(PARAMS, calibration_share=0.1)
+    frame = make_parted({"fold": "calibration", "patient_id": "P1"}, {"fold": other})
+    prove(frame, params, NOTHING)
+    frame.loc[frame.index[-1], "patient_id"] = "P1"
+
+    with pytest.raises(LeakError, match=r"^each patient must be in one fold\. Got: 1 in several"):
+        prove(frame, params, NOTHING)
+
+
+def test_calibration_part_must_be_there_where_it_is_wanted_and_only_there():
+    with_one = make_parted({"fold": "calibration"})
+
+    with pytest.raises(LeakError, match=r"^folds must be \['0', '1', 'test'\]\. Got: .*'calib"):
+        prove(with_one, PARAMS, NOTHING)
+    with pytest.raises(LeakError, match=r"^folds must be \['0', '1', 'calibration', 'test'\]\. G"):
+        prove(make_parted(), dataclasses.replace(PARAMS, calibration_share=0.1), NOTHING)
+
+
+def test_share_of_the_calibration_part_is_told_and_explained_where_there_is_one():
+    params = dataclasses.replace(PARAMS, calibration_share=0.1)
+
+    proof = prove(make_parted({"fold": "calibration"}), params, NOTHING)
+
+    assert proof["calibration_share"] == {"wanted": 0.1, "reached": 0.25}
+    assert set(proof) <= set(proof["about"]) | {"metadata_alone"}
+    assert "calibration_share" not in prove(make_parted(), PARAMS, NOTHING)["about"]
 
 
 def test_every_key_of_the_proof_is_explained():

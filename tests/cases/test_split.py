@@ -28,6 +28,7 @@ def make_params(**changes):
     usual = {
         "seed": 7,
         "test_share": 0.2,
+        "calibration_share": 0.0,
         "folds": 3,
         "train_folds": (0,),
         "near_duplicate_bits": 24,
@@ -69,6 +70,8 @@ def single_lesions(counts):
     [
         ({"test_share": 0.0}, r"^test_share must be between 0 and 1\. Got: 0\.0\.$"),
         ({"test_share": 1.0}, r"^test_share must be between 0 and 1\. Got: 1\.0\.$"),
+        ({"calibration_share": -0.1}, r"^calibration_share must be at least 0 .* Got: -0\.1\.$"),
+        ({"calibration_share": 0.8}, r"^calibration_share must .* leave some .* Got: 0\.8\.$"),
         ({"folds": 1}, r"^folds must be at least 2\. Got: 1\.$"),
         ({"train_folds": (0, 3)}, r"^train_folds must be some of 0 to 2\. Got: \[0, 3\]\.$"),
         ({"train_folds": ()}, r"^train_folds must be some of 0 to 2\. Got: \[\]\.$"),
@@ -208,6 +211,58 @@ def test_test_set_does_not_depend_on_the_number_of_folds():
     assert tests[0].tolist() == tests[1].tolist()
 
 
+def mixed_manifest():
+    """Patients and lesions of many sizes that link one another, all classes."""
+    return make_manifest(
+        *(
+            {
+                "patient_id": f"P{n * n % 37}" if n % 5 else "",
+                "lesion_id": f"L{n // 2}" if n % 3 == 0 else "",
+                "diagnosis": CLASSES[n**3 % 9],
+            }
+            for n in range(120)
+        )
+    )
+
+
+def test_without_a_calibration_part_the_split_is_what_it_was_before_there_was_one():
+    """Networks that were trained on these folds must not come to know their test set."""
+    parted = split_all(mixed_manifest(), folds=4)
+
+    assert "".join(name[0] for name in parted.fold) == (
+        "3202tt0311tt1t2101003032t2t31120tt222220ttt03313t102301t01033t1t33130t02022302tt1311331t"
+        "2321001232t1331130tt20022021t031"
+    )
+
+
+def test_calibration_part_is_dealt_like_the_test_set_and_leaves_that_as_it_is():
+    frame = single_lesions({"MEL": 100, "NV": 400, "BCC": 60, "DF": 20})
+
+    parted = split_all(frame, folds=4, calibration_share=0.1)
+
+    table = pd.crosstab(parted.diagnosis, parted.fold)
+    assert list(table.columns) == ["0", "1", "2", "3", "calibration", "test"]
+    assert table.calibration.to_dict() == {"BCC": 6, "DF": 2, "MEL": 10, "NV": 40}
+    assert table.drop(columns=["calibration", "test"]).sum().tolist() == pytest.approx(
+        [101.5] * 4, abs=2
+    )
+    without = split_all(frame, folds=4)
+    assert (without.fold == "test").tolist() == (parted.fold == "test").tolist()
+
+
+def test_large_components_go_whole_into_the_calibration_part():
+    parted = split_all(mixed_manifest(), calibration_share=0.25)
+
+    assert parted.groupby("group_id").fold.nunique().max() == 1
+    assert (
+        parted.groupby("group_id")
+        .size()[parted.group_id[parted.fold == "calibration"].unique()]
+        .max()
+        > 1
+    )
+    assert (parted.fold == "calibration").sum() == pytest.approx(30, abs=3)
+
+
 def test_repeated_rows_do_not_count_for_the_shares():
     frame = single_lesions({"NV": 40})
     once = split_all(frame).set_index("image_id").fold
@@ -225,6 +280,10 @@ def test_too_few_components_are_refused_with_their_number():
         SplitError, match=r"at least 4 components, one for .* Got: 3 from 11 rows\.$"
     ):
         split_all(frame)
+    with pytest.raises(
+        SplitError, match=r"at least 4 components, .*, the calibration part and each fold\. Got: 3"
+    ):
+        split_all(frame, folds=2, calibration_share=0.1)
 
 
 def test_parts_are_alike_in_how_many_images_a_patient_has():
@@ -268,6 +327,51 @@ def test_link_between_kept_parts_takes_the_test_case_out_of_the_test_set(tmp_pat
 
     assert after[frame.image_id[:4]].tolist() == ["1"] * 4
     assert after[frame.image_id[4:]].tolist() == [parts[name] for name in frame.image_id[4:]]
+
+
+def test_kept_calibration_part_stays_and_new_cases_fill_it_up(tmp_path):
+    frame = single_lesions({"MEL": 40, "NV": 100})
+    before = split_all(frame, calibration_share=0.2).set_index("image_id").fold
+    more = single_lesions({"BCC": 30, "AK": 30})
+
+    kept = write_earlier(tmp_path / "earlier.csv", before)
+    after = split_all(frame, more, calibration_share=0.2, **kept).set_index("image_id").fold
+
+    assert after[before.index].tolist() == before.tolist()
+    assert after.value_counts()[["test", "calibration"]].tolist() == [40, 40]
+
+
+@pytest.mark.parametrize(
+    ("parts", "kept_part"),
+    [
+        (["test", "test", "calibration"], "calibration"),
+        (["calibration", "calibration", "1"], "1"),
+        (["test", "calibration", "2"], "2"),
+        (["calibration", "calibration", "calibration"], "calibration"),
+    ],
+)
+def test_linked_cases_never_move_to_where_they_must_be_unknown(tmp_path, parts, kept_part):
+    """Networks know the folds; the map of probabilities knows the calibration part too."""
+    frame = single_lesions({"NV": 75})
+    frame.loc[:2, "lesion_id"] = "joined"
+    folds = [*parts, *["test", "0", "1", "2", "calibration", "0"] * 12]
+    earlier = dict(zip(frame.image_id, folds, strict=True))
+    kept = write_earlier(tmp_path / "earlier.csv", earlier)
+
+    after = split_all(frame, calibration_share=0.2, **kept).set_index("image_id").fold
+
+    assert after[frame.image_id[:3]].tolist() == [kept_part] * 3
+    assert after[frame.image_id[3:]].tolist() == [earlier[name] for name in frame.image_id[3:]]
+
+
+def test_earlier_calibration_part_is_refused_where_none_is_wanted(tmp_path):
+    """Its cases would go to folds, and the earlier map was made from them."""
+    kept = write_earlier(tmp_path / "earlier.csv", {"NV_0000": "calibration"})
+
+    with pytest.raises(
+        SplitError, match=r"manifest of stage split with folds .*\['calibration'\]\.$"
+    ):
+        split_all(single_lesions({"NV": 60}), **kept)
 
 
 def test_other_file_than_the_one_meant_is_not_kept(tmp_path):

@@ -37,6 +37,7 @@ case = st.tuples(
     st.sampled_from(CLASSES),
 )
 graphs = st.lists(case, min_size=4, max_size=60)
+shares = st.sampled_from([0.0, 0.15])  # of the calibration part; 0: there is none
 
 
 def make_frame(rows):
@@ -77,12 +78,13 @@ def part(frame, params, earlier):
     return split(frame, pairs, params, earlier)
 
 
-def check_graph(rows, seed, folds):
+def check_graph(rows, seed, folds, calibration_share):
     frame, places = make_frame(rows)
     components = reckon_components(frame, places)
     params = SplitParams(
         seed=seed,
         test_share=0.2,
+        calibration_share=calibration_share,
         folds=folds,
         train_folds=(0,),
         near_duplicate_bits=24,
@@ -92,17 +94,18 @@ def check_graph(rows, seed, folds):
         too_good_cases=10,
     )
     nothing = pd.Series([], index=pd.Index([], dtype=str), dtype=str)
-    if len(set(components)) <= folds:
+    if len(set(components)) < len(params.parts):
         with pytest.raises(SplitError, match="must form at least"):
             part(frame, params, nothing)
         return
 
     parted = part(frame, params, nothing)
 
-    assert set(parted.fold) == {"test", *map(str, range(folds))}
+    assert set(parted.fold) == params.parts
+    assert ("calibration" in params.parts) == bool(calibration_share)
     check_components(parted, components)
     assert set(prove(parted, params, nothing)["crossings"].values()) == {0}
-    check_classes(parted, folds)
+    check_classes(parted, len(params.parts))
     check_order(frame, parted, params, nothing)
     check_one_more(frame, parted, params, np.random.default_rng(seed))
 
@@ -114,14 +117,14 @@ def check_components(parted, components):
     assert parted.groupby(components).fold.nunique().eq(1).all()
 
 
-def check_classes(parted, folds):
+def check_classes(parted, parts):
     """With components enough for all parts, a class is in every part, unless another needs them."""
     classes = parted.groupby("group_id").diagnosis.agg(lambda names: sorted(set(names)))
     if classes.map(len).max() > 1:
         return
     for name, holders in parted.groupby("diagnosis").group_id.nunique().items():
-        if holders > folds:
-            assert parted.fold[parted.diagnosis == name].nunique() == folds + 1
+        if holders >= parts:
+            assert parted.fold[parted.diagnosis == name].nunique() == parts
 
 
 def check_order(frame, parted, params, nothing):
@@ -148,13 +151,13 @@ def check_one_more(frame, parted, params, rng):
 
 
 @settings(max_examples=15)
-@given(rows=graphs, seed=st.integers(0, 5), folds=st.integers(2, 4))
-def test_some_graphs_are_parted_along_their_components(rows, seed, folds):
-    check_graph(rows, seed, folds)
+@given(rows=graphs, seed=st.integers(0, 5), folds=st.integers(2, 4), share=shares)
+def test_some_graphs_are_parted_along_their_components(rows, seed, folds, share):
+    check_graph(rows, seed, folds, share)
 
 
 @pytest.mark.slow
 @settings(max_examples=2000)
-@given(rows=graphs, seed=st.integers(0, 5), folds=st.integers(2, 4))
-def test_thousands_of_graphs_are_parted_along_their_components(rows, seed, folds):
-    check_graph(rows, seed, folds)
+@given(rows=graphs, seed=st.integers(0, 5), folds=st.integers(2, 4), share=shares)
+def test_thousands_of_graphs_are_parted_along_their_components(rows, seed, folds, share):
+    check_graph(rows, seed, folds, share)

@@ -104,7 +104,7 @@ def artefacts(folder, name="m", **changes):
         recipe=small_member(**(recipe | changes)),
         parameters=75,
         training_checkpoint_bytes=1200,
-        weights=place / "weights.weights.h5",
+        weights=(place / "weights.weights.h5",),
         views=1,
         savedmodel=place / "savedmodel",
         onnx=place / "model.onnx",
@@ -382,7 +382,7 @@ def test_reductions_name_their_baseline_and_may_be_losses(tmp_path):
 
 def test_absent_files_are_named_together_before_anything_starts(tmp_path):
     member, ensemble = artefacts(tmp_path), ensemble_artefacts(tmp_path)
-    member.weights.unlink()
+    member.weights[0].unlink()
     ensemble.onnx.unlink()
 
     with pytest.raises(BenchmarkError, match=r"2 files must exist.*weights\.h5.*ensemble\.onnx"):
@@ -454,18 +454,24 @@ def test_chart_is_a_picture_and_the_same_each_time(tmp_path, draw, ratio):
 
 @pytest.mark.slow
 def test_native_and_onnx_agree_on_the_ensemble(tmp_path):
-    """Two members of the smallest backbone, through every engine."""
+    """Two members of the smallest backbone, every engine; one averages networks and views."""
     from pipeline.deploy.export import export_member
     from pipeline.deploy.merge import merge_members
-    from pipeline.network.members import build_member
+    from pipeline.network.scored import load_scored
     from pipeline.scoring.ensemble import ProbabilityMap, make_reference, save_reference
+    from tests.network.networks import build_lively
 
     rng = np.random.default_rng(0)
     members, graphs, references = [], {}, {}
     for name, demographics in (("a", False), ("b", True)):
         member = artefacts(tmp_path, name, input_px=32, demographics=demographics)
-        network = build_member(member.recipe)
-        network.save_weights(member.weights)
+        if name == "b":
+            second = member.weights[0].with_name("second.weights.h5")
+            member = replace(member, weights=(*member.weights, second), views=8)
+        for seed, path in enumerate(member.weights):
+            network = build_lively(seed, input_px=32, demographics=demographics)
+            network.save_weights(path)
+        network = load_scored(member.recipe, member.weights, views=member.views)
         graphs[name] = export_member(network, member.onnx, member=name, crop_px=8, opset=18)
         references[name] = make_reference(rng.dirichlet(np.ones(9), 50))
         members.append(member)

@@ -198,7 +198,7 @@ def test_what_is_no_bundle_is_refused(tmp_path, made):
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        ("schema_version", lambda data: data.update(schema_version=2)),
+        ("schema_version", lambda data: data.update(schema_version=1)),
         ("schema_version", lambda data: data.pop("schema_version")),
         ("classes", lambda data: data["classes"].reverse()),
         ("malignant", lambda data: data["malignant"].append("NV")),

@@ -19,7 +19,7 @@ from pipeline.deploy.bundle_writer import (
     write_golden,
     write_labels,
 )
-from tests.deploy.tiny_bundle import MEMBERS, PREPROCESSING, SETTINGS, tiny_manifest
+from tests.deploy.tiny_bundle import DEPLOYED, MEMBERS, PREPROCESSING, SETTINGS, tiny_manifest
 
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
 POSITIVE = np.array([True, False, True, True, False, True])
@@ -47,6 +47,7 @@ def test_a_bundle_without_members_is_not_described():
             SETTINGS,
             PREPROCESSING,
             {},
+            deployed=DEPLOYED,
             reference_rows=10,
             thresholds=tiny_manifest(MEMBERS).thresholds,
         )
@@ -55,10 +56,12 @@ def test_a_bundle_without_members_is_not_described():
 def test_a_threshold_is_measured_on_the_cases_and_on_the_resamples():
     counts = np.array([[1, 1, 1, 1, 1, 1], [2, 0, 0, 1, 3, 1], [1, 2, 1, 1, 0, 0]])
 
-    point = measure_threshold(SCORES, POSITIVE, counts, sensitivity=0.75, interval=0.5)
+    point = measure_threshold(
+        SCORES, POSITIVE, counts, sensitivity=0.75, interval=0.5, images="calibration"
+    )
 
     assert (point.threshold, point.n, point.positives) == (0.6, 6, 4)
-    assert point.rule == "highest threshold with sensitivity >= 0.75 on out-of-fold images"
+    assert point.rule == "highest threshold with sensitivity >= 0.75 on calibration images"
     # Resampled sensitivities 0.75, 0.75, 1 and specificities 0.5, 1, 0; quartiles of each.
     assert point.sensitivity == Estimate(0.75, 0.75, 0.875)
     assert point.specificity == Estimate(0.5, 0.25, 0.75)
@@ -66,7 +69,12 @@ def test_a_threshold_is_measured_on_the_cases_and_on_the_resamples():
 
 def test_without_a_positive_nothing_is_defined():
     point = measure_threshold(
-        SCORES, np.zeros(6, bool), np.ones((2, 6), int), sensitivity=0.9, interval=0.95
+        SCORES,
+        np.zeros(6, bool),
+        np.ones((2, 6), int),
+        sensitivity=0.9,
+        interval=0.95,
+        images="out-of-fold",
     )
 
     assert point.threshold is None
@@ -75,7 +83,12 @@ def test_without_a_positive_nothing_is_defined():
 
 def test_without_a_negative_the_specificity_is_undefined():
     point = measure_threshold(
-        SCORES, np.ones(6, bool), np.ones((2, 6), int), sensitivity=1, interval=0.95
+        SCORES,
+        np.ones(6, bool),
+        np.ones((2, 6), int),
+        sensitivity=1,
+        interval=0.95,
+        images="out-of-fold",
     )
 
     assert point.threshold == 0.4

@@ -99,3 +99,26 @@ def test_graph_of_eight_views_holds_the_network_once(of_eight_views):
     plain, _, path = of_eight_views
 
     assert path.stat().st_size < 1.2 * 4 * plain.count_params() + 200_000
+
+
+def test_networks_of_two_folds_become_one_graph_and_one_savedmodel(tmp_path):
+    import tensorflow as tf
+
+    from pipeline.deploy.export import export_member, export_savedmodel
+    from pipeline.network.scored import average_networks
+
+    parts = [build_lively(seed) for seed in (3, 4)]
+    model = average_networks(parts)
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 256, (2, SIZE_PX, SIZE_PX, 3)).astype(np.uint8)
+    known = rng.random((2, 10)).astype(np.float32)
+
+    export_member(model, tmp_path / "b4.onnx", member="b4", crop_px=64, opset=18)
+    export_savedmodel(model, tmp_path / "savedmodel")
+
+    feeds = {f"image_64_{SIZE_PX}": pixels, "demographics": known}
+    (converted,) = open_session(tmp_path / "b4.onnx").run(None, feeds)
+    expected = np.mean([np.asarray(part([pixels, known])) for part in parts], axis=0)
+    np.testing.assert_allclose(converted, expected, atol=1e-4)
+    served = tf.saved_model.load(str(tmp_path / "savedmodel"))
+    np.testing.assert_allclose(np.asarray(served.serve([pixels, known])), expected, atol=1e-5)

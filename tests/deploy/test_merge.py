@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.classes import CLASSES
-from pipeline.deploy.graph import ExportError, finish
+from pipeline.deploy.graph import LIMIT_BYTES, ExportError, finish
 from pipeline.deploy.merge import merge_members
 from pipeline.deploy.parity import (
     FORMULA_TOLERANCE,
@@ -231,3 +231,17 @@ def test_other_runtime_versions_read_the_graph(built):
     """An IR version newer than the deployed runtime's would be refused at load."""
     assert onnx.load(built.path).ir_version <= 10
     assert onnxruntime.InferenceSession(str(built.path), providers=["CPUExecutionProvider"])
+
+
+def test_members_that_one_file_cannot_hold_together_are_refused_before_merging(tmp_path):
+    """Each within the limit, all above it: protobuf's own error names neither file nor size."""
+    part = helper.make_model(helper.make_graph([], "part", [], []))
+    part.graph.initializer.add(raw_data=bytes(LIMIT_BYTES // 20 + 1), data_type=TensorProto.UINT8)
+    graphs = {f"b{n}": part for n in range(20)}  # one graph under all names: counted, not held
+
+    with pytest.raises(
+        ExportError, match=r"ensemble\.onnx must stay below 1\.9 GiB, 2040109465 bytes\. Got: 2040"
+    ):
+        merge_members(graphs, {}, some_map(1), tmp_path / "ensemble.onnx")
+
+    assert not (tmp_path / "ensemble.onnx").exists()

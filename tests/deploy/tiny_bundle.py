@@ -43,6 +43,7 @@ PREPROCESSING = bundle.Preprocessing(
     resample="bicubic",
 )
 REFERENCE_ROWS = 50
+DEPLOYED = bundle.Deployed("fold", folds=(0,), views=1, reference="out-of-fold")
 
 
 def member_graph(name, member, seed):
@@ -94,7 +95,7 @@ def write_model(path, members):
     return merge_members(graphs, references_of(members), probability_map, path)
 
 
-def tiny_manifest(members, *, threshold=0.5, preprocessing=PREPROCESSING):
+def tiny_manifest(members, *, threshold=0.5, preprocessing=PREPROCESSING, deployed=DEPLOYED):
     """Describe a tiny bundle."""
     nothing = bundle.Estimate(None, None, None)
     point = bundle.OperatingPoint("chosen by hand", threshold, 50, 20, 0.95, nothing, nothing)
@@ -102,6 +103,7 @@ def tiny_manifest(members, *, threshold=0.5, preprocessing=PREPROCESSING):
         SETTINGS,
         preprocessing,
         members,
+        deployed=deployed,
         reference_rows=REFERENCE_ROWS,
         thresholds={"malignant": point},
     )

@@ -21,10 +21,15 @@ def table(folds):
 
 
 def test_parts_are_apart_and_whole():
-    parts = split_fold(table(["0", "1", "test", "0", "2"]), 0)
+    parts = split_fold(table(["0", "1", "test", "0", "2", "calibration"]), 0)
 
     ids = {name: list(part.image_id) for name, part in parts.items()}
-    assert ids == {"training": ["i1", "i4"], "out_of_fold": ["i0", "i3"], "test": ["i2"]}
+    assert ids == {
+        "training": ["i1", "i4"],
+        "out_of_fold": ["i0", "i3"],
+        "test": ["i2"],
+        "calibration": ["i5"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_views_add_no_weight_and_what_was_trained_is_loaded(member, tmp_path):
     recipe = small_member(demographics=len(member.inputs) == 2)
     member.save_weights(tmp_path / "m.weights.h5")
 
-    loaded = load_scored(recipe, tmp_path / "m.weights.h5", views=8)
+    loaded = load_scored(recipe, [tmp_path / "m.weights.h5"], views=8)
 
     assert loaded.count_params() == member.count_params()
     inputs = inputs_of(member)

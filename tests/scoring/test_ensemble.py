@@ -12,10 +12,8 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.classes import CLASSES
-from pipeline.params import ParamsError, build
 from pipeline.scoring.ensemble import (
     EnsembleError,
-    EnsembleParams,
     ProbabilityMap,
     average_ranks,
     fit_probability_map,
@@ -334,22 +332,6 @@ def test_a_broken_reference_is_refused_on_both_ways(tmp_path, fault, message):
         load_reference(path)
     with pytest.raises(EnsembleError, match=message):
         save_reference(tmp_path / "other.npz", broken)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"members": []}, r"members must be one or more different names\. Got: \(\)\.$"),
-        ({"members": ["b4", "b4"]}, r"members must be one or more different names"),
-        ({"fold": -1}, r"fold must be at least 0\. Got: -1\.$"),
-        ({"regularisation_c": 0.0}, r"regularisation_c must be > 0\. Got: 0\.0\.$"),
-    ],
-)
-def test_params_out_of_range_are_refused(change, message):
-    section = {"members": ["b4", "b5"], "fold": 0, "regularisation_c": 1.0} | change
-
-    with pytest.raises(ParamsError, match=message):
-        build(section, EnsembleParams, "params.yaml: section 'ensemble'")
 
 
 @pytest.mark.data

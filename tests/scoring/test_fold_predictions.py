@@ -4,17 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.scoring.fold_predictions import list_predictions, pool_out_of_fold
+from pipeline.scoring.ensemble_params import EnsembleParams
+from pipeline.scoring.fold_predictions import choose_deployed, list_predictions, pool_out_of_fold
 from pipeline.scoring.predictions import PROBABILITIES, Predicted, PredictionsError
 
 MANIFEST = pd.DataFrame(
-    {"image_id": list("abcdef"), "fold": ["test", "1", "0", "2", "0", "1"], "diagnosis": "NV"}
+    {
+        "image_id": list("abcdefg"),
+        "fold": ["test", "1", "0", "2", "0", "1", "calibration"],
+        "diagnosis": "NV",
+    }
 )
 
 
 def network(fold, value):
     """A network's scores: `value`, and a hundredth more for each case in the manifest's order."""
-    cases = MANIFEST[MANIFEST.fold.isin(["test", str(fold)])]
+    cases = MANIFEST[MANIFEST.fold.isin(["test", "calibration", str(fold)])]
     steps = value + cases.index.to_numpy() / 100
     return Predicted(cases, {"b4": np.repeat(steps[:, None], 9, axis=1).astype(np.float32)})
 
@@ -40,8 +45,32 @@ def test_list_has_a_row_for_each_case_and_network_that_did_not_train_on_it():
         ("a", 0, "test"),
         ("c", 0, "out_of_fold"),
         ("e", 0, "out_of_fold"),
+        ("g", 0, "calibration"),
         ("a", 1, "test"),
         ("b", 1, "out_of_fold"),
         ("f", 1, "out_of_fold"),
+        ("g", 1, "calibration"),
     ]
-    np.testing.assert_allclose(table.p_MEL, [0.1, 0.12, 0.14, 0.5, 0.51, 0.55], atol=1e-6)
+    expected = [0.1, 0.12, 0.14, 0.16, 0.5, 0.51, 0.55, 0.56]
+    np.testing.assert_allclose(table.p_MEL, expected, atol=1e-6)
+
+
+def deployed(deploy, fold=0):
+    settings = EnsembleParams(("b4",), fold, deploy, 1.0)
+    return choose_deployed({0: network(0, 0.1), 1: network(1, 0.5)}, settings)
+
+
+def test_one_fold_is_deployed_with_its_own_out_of_fold_cases():
+    found = deployed("fold", fold=1)
+
+    assert found.cases.image_id.tolist() == ["a", "b", "f"]
+    np.testing.assert_array_equal(found.scores["b4"], network(1, 0.5).scores["b4"][:3])
+
+
+def test_average_is_of_what_no_network_trained_on():
+    """Planted: an out-of-fold case of one network was trained on by the other."""
+    found = deployed("fold_average")
+
+    assert found.cases.image_id.tolist() == ["a", "g"]
+    np.testing.assert_allclose(found.scores["b4"][:, 0], [0.3, 0.36], atol=1e-6)
+    assert found.scores["b4"].dtype == np.float32

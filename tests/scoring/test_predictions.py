@@ -68,6 +68,28 @@ def test_an_image_named_na_is_an_image(tmp_path):
     assert read_members(tmp_path, ("b4",), 0, manifest).cases.image_id.iloc[0] == "NA"
 
 
+def test_calibration_cases_must_be_predicted_as_such(tmp_path):
+    manifest = pd.concat(
+        [MANIFEST, pd.DataFrame({"image_id": ["f"], "diagnosis": "NV", "fold": "calibration"})]
+    )
+    path = tmp_path / "b4-0" / "predictions.csv"
+    path.parent.mkdir()
+    more = member_table()[:1].assign(image_id="f", split="calibration")
+    pd.concat([member_table(), more]).to_csv(path, index=False)
+
+    found = read_members(tmp_path, ("b4",), 0, manifest)
+
+    assert found.cases.image_id.tolist() == ["a", "b", "d", "e", "f"]
+    assert found.only("calibration").cases.image_id.tolist() == ["f"]
+    assert not found.is_test[-1]
+    pd.concat([member_table(), more.assign(split="out_of_fold")]).to_csv(path, index=False)
+    with pytest.raises(PredictionsError, match=r"split must be the manifest's\. .* first \['f'\]"):
+        read_members(tmp_path, ("b4",), 0, manifest)
+    member_table().to_csv(path, index=False)
+    with pytest.raises(PredictionsError, match=r"must predict the 5 cases .* Missing 1: \['f'\]"):
+        read_members(tmp_path, ("b4",), 0, manifest)
+
+
 def first_row(column, value):
     def change(table):
         table[column] = table[column].astype(object)

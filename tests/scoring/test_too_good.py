@@ -9,6 +9,7 @@ from pipeline.scoring.too_good import TooGoodError, macro_auroc, refuse_too_good
 
 LABELS = np.arange(180) % len(CLASSES)
 IS_TEST = np.arange(180) >= 90
+PARTS = {"its own fold": ~IS_TEST, "the test set": IS_TEST}
 
 
 def drawn_scores(right=0.0, seed=0):
@@ -37,11 +38,12 @@ def test_one_class_alone_has_no_figure_and_no_alarm():
     labels = np.zeros(5, int)
 
     assert macro_auroc(labels, drawn_scores()[:5]) is None
-    refuse_too_good("b4-0", labels, drawn_scores()[:5], np.zeros(5, bool), 0.995)
+    parts = {"its own fold": np.ones(5, bool), "the test set": np.zeros(5, bool)}
+    refuse_too_good("b4-0", labels, drawn_scores()[:5], parts, 0.995)
 
 
 def test_ordinary_scores_pass():
-    refuse_too_good("b4-0", LABELS, drawn_scores(0.3), IS_TEST, 0.995)
+    refuse_too_good("b4-0", LABELS, drawn_scores(0.3), PARTS, 0.995)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +58,12 @@ def test_answers_planted_into_one_part_are_caught_there(part, chosen):
         match=rf"^b4-0 must have a macro AUROC below evaluate\.too_good_auroc 0\.995 on {part}\. "
         r"Got: 1\.0000 over 90 cases\. Look for copies",
     ):
-        refuse_too_good("b4-0", LABELS, scores, IS_TEST, 0.995)
+        refuse_too_good("b4-0", LABELS, scores, PARTS, 0.995)
 
 
 def test_ceiling_itself_is_too_good_and_above_one_never():
     perfect = drawn_scores(2.0)
 
     with pytest.raises(TooGoodError, match=r"Got: 1\.0000"):
-        refuse_too_good("b4-0", LABELS, perfect, IS_TEST, 1.0)
-    refuse_too_good("b4-0", LABELS, perfect, IS_TEST, 1.01)
+        refuse_too_good("b4-0", LABELS, perfect, PARTS, 1.0)
+    refuse_too_good("b4-0", LABELS, perfect, PARTS, 1.01)

@@ -41,7 +41,7 @@ def write_table(path, folds):
 
 def member_artefacts(tmp_path, **changes):
     recipe = small_member(**({"crop_px": 8, "input_px": 4} | changes))
-    return MemberArtefacts("m", recipe, 1, 1, tmp_path, 1, tmp_path, tmp_path)
+    return MemberArtefacts("m", recipe, 1, 1, (tmp_path,), 1, tmp_path, tmp_path)
 
 
 def test_first_test_cases_are_taken_and_taken_again_where_they_are_few(tmp_path):
@@ -78,7 +78,7 @@ def test_inputs_are_the_cases_own_pixels_and_demographics(tmp_path):
 
 def test_member_that_was_not_trained_is_named(tmp_path):
     with pytest.raises(OSError, match=r"b4-0/summary\.json"):
-        find_member("b4", 0, Namespace(trained=tmp_path, exported=tmp_path))
+        find_member("b4", (0,), Namespace(trained=tmp_path, exported=tmp_path))
 
 
 def test_params_of_another_project_end_in_a_clear_message(tmp_path, monkeypatch):

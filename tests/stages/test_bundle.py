@@ -14,11 +14,12 @@ from pipeline.cad.golden import check_golden
 from pipeline.cad.inference import Patient, Scorer
 from pipeline.classes import CLASSES, MALIGNANT
 from pipeline.command import run_stage
-from pipeline.deploy.bundle import MODEL_FILE, list_files, load
+from pipeline.deploy.bundle import MODEL_FILE, Deployed, list_files, load
 from pipeline.scoring.ensemble import save_reference
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
 from stages.bundle import main
 from tests.deploy.tiny_bundle import (
+    DEPLOYED,
     MEMBERS,
     PREPROCESSING,
     REFERENCE_ROWS,
@@ -41,7 +42,9 @@ SMALL = {
     "ingest": dataclasses.asdict(PREPROCESSING.decode),
     "crop": dataclasses.asdict(PREPROCESSING.crop),
     "resize": {"resample": PREPROCESSING.resample, "shard_images": 8},
-    "ensemble": {"members": list(MEMBERS), "fold": 0, "regularisation_c": 1.0},
+    "ensemble": {"members": list(MEMBERS), "fold": 0, "deploy": "fold", "regularisation_c": 1.0},
+    "split": {"train_folds": [0]},
+    "predict": {"views": 1},
     "evaluate": {"bootstrap_repeats": 50, "interval": 0.95, "seed": 3},
     "bundle": dataclasses.asdict(SETTINGS) | {"golden_cases": 2},
 }
@@ -60,7 +63,7 @@ def write_params(values):
     Path("params.yaml").write_text(json.dumps(values))
 
 
-def cases_table():
+def cases_table(folds=("0", "0", "test", "1")):
     """Forty out-of-fold cases, twenty of the test set, twenty of another fold."""
     rng = np.random.default_rng(4)
     rows = [
@@ -74,7 +77,7 @@ def cases_table():
             "width_px": 90,
             "height_px": 60,
             "group_id": f"case_{i:03d}",
-            "fold": ("0", "0", "test", "1")[i % 4],
+            "fold": folds[i % 4],
         }
         for i in range(CASES)
     ]
@@ -82,14 +85,14 @@ def cases_table():
     return pd.DataFrame([dict.fromkeys(columns, "") | row for row in rows])
 
 
-def write_predictions(path, cases):
+def write_predictions(path, cases, held_out="0"):
     """Predictions that know a little of the truth."""
-    predicted = cases[cases.fold.isin(["0", "test"])]
+    predicted = cases[cases.fold.isin([held_out, "test"])]
     rng = np.random.default_rng(5)
     truth = np.eye(9)[[CLASSES.index(name) for name in predicted.diagnosis]]
     values = rng.dirichlet(np.ones(9), len(predicted)) + 0.3 * truth
     values /= values.sum(axis=1, keepdims=True)
-    split = np.where(predicted.fold == "test", "test", "out_of_fold")
+    split = predicted.fold.replace({"0": "out_of_fold"}).to_numpy()
     table = pd.DataFrame({"image_id": predicted.image_id.to_numpy(), "split": split})
     names = [*RANK_SCORES, *PROBABILITIES]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +183,35 @@ def test_the_threshold_keeps_its_sensitivity_on_the_out_of_fold_cases(project):
     )
     assert point.sensitivity.low <= point.sensitivity.value <= point.sensitivity.high
     assert point.specificity.low <= point.specificity.value <= point.specificity.high
+
+
+def test_bundle_says_which_networks_are_deployed(project):
+    main(ARGUMENTS)
+
+    sealed = load(project / "models/bundle")
+    assert sealed.manifest.deployed == DEPLOYED
+    card = (project / "models/bundle/MODEL_CARD.md").read_text()
+    assert "Each member is one network, trained without fold 0. Rank scores are against" in card
+
+
+def test_bundle_of_an_average_takes_its_threshold_from_the_calibration_part(project):
+    cases = cases_table(("0", "calibration", "test", "1"))
+    manifest.write(cases, project / "data/split/manifest.csv")
+    write_predictions(project / "models/ensemble/predictions.csv", cases, "calibration")
+    ensemble = SMALL["ensemble"] | {"deploy": "fold_average"}
+    changed = {"ensemble": ensemble, "split": {"train_folds": [1, 0]}, "predict": {"views": 8}}
+    write_params(small_params() | changed)
+
+    main(ARGUMENTS)
+
+    described = load(project / "models/bundle").manifest
+    assert described.deployed == Deployed("fold_average", (0, 1), 8, "calibration")
+    assert described.thresholds["malignant"].n == (cases.fold == "calibration").sum() == 20
+    assert described.thresholds["malignant"].rule.endswith(" on calibration images")
+    card = (project / "models/bundle/MODEL_CARD.md").read_text()
+    assert "the mean of the probabilities of its 2 networks" in card
+    assert "each trained without one of the folds 0, 1. A network averages 8 views" in card
+    assert f"the scores of {REFERENCE_ROWS} calibration images" in card
 
 
 def test_without_a_malignant_case_there_is_no_threshold(project):

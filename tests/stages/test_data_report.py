@@ -98,3 +98,14 @@ def test_accounts_that_do_not_add_up_leave_no_page(written, monkeypatch, tmp_pat
 
     account.write_text(text)
     assert not (written / "wrong").exists()
+
+
+def test_calibration_part_is_named_where_there_is_one():
+    cases = pd.DataFrame({"fold": ["test", "0", "calibration"]})
+    parts = {"test": {"cases": 1200}, "0": {"cases": 9}, "calibration": {"cases": 30}}
+
+    assert data_report.name_parts(cases) == "By fold, calibration part and test set"
+    assert data_report.name_parts(cases[:2]) == "By fold and test set"
+    said = "1,200 of them in the test set, 30 in the calibration part"
+    assert data_report.count_set_aside(parts) == said
+    assert data_report.count_set_aside({"test": {"cases": 1200}}) == "1,200 of them in the test set"

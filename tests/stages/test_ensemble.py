@@ -14,7 +14,7 @@ from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
 from stages.ensemble import main
 
 PARAMS = """
-ensemble: {members: [b4, b5], fold: 0, regularisation_c: 1.0}
+ensemble: {members: [b4, b5], fold: 0, deploy: fold, regularisation_c: 1.0}
 split: {train_folds: [0]}
 """
 RANKS, CHANCES = list(RANK_SCORES), list(PROBABILITIES)
@@ -37,12 +37,12 @@ def write_manifest(path, folds, classes=CLASSES):
 
 def write_predictions(folder, frame, member, fold=0):
     """Scores of the cases of a fold and the test set, the true class likelier, rows reversed."""
-    rows = frame[frame.fold.isin(["test", str(fold)])][::-1]
+    rows = frame[frame.fold.isin(["test", "calibration", str(fold)])][::-1]
     rng = np.random.default_rng([MEMBERS.index(member), fold])
     scores = rng.dirichlet(np.ones(9), len(rows))
     scores[np.arange(len(rows)), rows.diagnosis.map(CLASSES.index)] += 0.5
     scores = (scores / 1.5).astype(np.float32)
-    split = np.where(rows.fold == "test", "test", "out_of_fold")
+    split = np.where(rows.fold.isin(["test", "calibration"]), rows.fold, "out_of_fold")
     columns = {"image_id": rows.image_id, "member": member, "fold": fold, "split": split}
     table = pd.DataFrame(columns).reset_index(drop=True).join(pd.DataFrame(scores, columns=CHANCES))
     path = folder / f"{member}-{fold}" / "predictions.csv"
@@ -232,3 +232,91 @@ def test_deployed_fold_that_is_not_trained_ends_in_a_message(project, tmp_path):
         ValueError, match=r"^ensemble\.fold must be one of split\.train_folds \[0\]\. Got: 3\.$"
     ):
         run()
+
+
+@pytest.fixture
+def averaged(tmp_path, monkeypatch):
+    """Networks of two folds, and a calibration part that none of them trained on."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(
+        PARAMS.replace("deploy: fold", "deploy: fold_average").replace("[0]", "[0, 1]")
+    )
+    folds = ["test", "0", "1", "calibration"] * 45
+    frame = write_manifest(tmp_path / "split" / "manifest.csv", folds)
+    tables = {
+        name: [write_predictions(tmp_path / "predict", frame, name, fold) for fold in (0, 1)]
+        for name in MEMBERS
+    }
+    return frame, tables
+
+
+def test_average_over_folds_refers_to_the_calibration_part_alone(averaged, capsys):
+    frame, tables = averaged
+
+    scored = run()
+
+    wanted = frame[frame.fold.isin(["test", "calibration"])]
+    assert scored.index.tolist() == wanted.image_id.tolist()
+    assert scored.split.tolist() == wanted.fold.tolist()
+    ids = frame.image_id[frame.fold == "calibration"]
+    references = load_reference(Path("ensemble/reference.npz"))
+    for name, (first, second) in tables.items():
+        mean = (first.loc[ids, CHANCES].to_numpy() + second.loc[ids, CHANCES].to_numpy()) / 2
+        np.testing.assert_allclose(references[name], np.sort(mean, axis=0), atol=1e-7)
+    words = "ensemble: 2 members, 45 calibration and 45 test cases in ensemble\n"
+    assert capsys.readouterr().out == words
+
+
+def test_ranks_of_an_average_are_of_the_average_and_not_the_mean_of_ranks(averaged):
+    _, tables = averaged
+
+    scored = run()
+
+    own = scored[scored.split == "calibration"]
+    means = [
+        sum(t.loc[own.index, CHANCES].astype(float) for t in pair) / 2 for pair in tables.values()
+    ]
+    expected = np.mean([(rankdata(mean, axis=0) - 0.5) / len(own) for mean in means], axis=0)
+    np.testing.assert_allclose(own[RANKS], expected, atol=1e-9)
+
+
+def test_out_of_fold_scores_shape_nothing_of_an_average(averaged, tmp_path):
+    """Planted: each of these cases was trained on by one of the two networks."""
+    first = run()
+    path = tmp_path / "predict" / "b4-0" / "predictions.csv"
+    table = pd.read_csv(path)
+    table.loc[table.split == "out_of_fold", CHANCES] = 1 / 9
+    table.to_csv(path, index=False, float_format="%.9g")
+
+    second = run("second")
+
+    pd.testing.assert_frame_equal(first, second)
+    for name in ("reference.npz", "probability_map.json"):
+        assert Path("ensemble", name).read_bytes() == Path("second", name).read_bytes()
+
+
+def test_average_without_calibration_cases_ends_in_a_message(averaged, tmp_path):
+    frame, _ = averaged
+    manifest.write(frame.replace({"fold": {"calibration": "2"}}), Path("split/manifest.csv"))
+    for path in sorted((tmp_path / "predict").glob("*/predictions.csv")):
+        table = pd.read_csv(path)
+        table[table.split != "calibration"].to_csv(path, index=False)
+
+    with pytest.raises(ValueError, match=r"manifest\.csv: fold calibration must have cases\."):
+        run()
+
+
+@pytest.mark.usefixtures("averaged")
+def test_calibration_part_changes_nothing_that_one_fold_deploys(tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    first = run()
+    for name in MEMBERS:
+        path = tmp_path / "predict" / f"{name}-0" / "predictions.csv"
+        table = pd.read_csv(path)
+        table.loc[table.split == "calibration", CHANCES] = 1 / 9
+        table.to_csv(path, index=False, float_format="%.9g")
+
+    second = run("second")
+
+    assert set(first.split) == {"test", "out_of_fold"}
+    pd.testing.assert_frame_equal(first, second)

@@ -17,7 +17,7 @@ from pipeline.scoring.too_good import TooGoodError
 from stages.evaluate import EvaluateParams, main
 
 PARAMS = """
-ensemble: {members: [b4, b5], fold: 0, regularisation_c: 1.0}
+ensemble: {members: [b4, b5], fold: 0, deploy: fold, regularisation_c: 1.0}
 evaluate: {bootstrap_repeats: 40, interval: 0.95, seed: 1, too_good_auroc: 0.995}
 split: {train_folds: [0]}
 """
@@ -47,7 +47,7 @@ def drawn_scores(frame, seed):
 
 
 def write_member(folder, frame, member, seed, fold=0):
-    split = np.where(frame.fold == "test", "test", "out_of_fold")
+    split = np.where(frame.fold.isin(["test", "calibration"]), frame.fold, "out_of_fold")
     columns = {"image_id": frame.image_id, "member": member, "fold": fold, "split": split}
     predicted, trained = (folder / name / f"{member}-{fold}" for name in ("predict", "train"))
     predicted.mkdir(parents=True)
@@ -65,7 +65,7 @@ def write_member(folder, frame, member, seed, fold=0):
 def write_ensemble(folder, frame):
     """Rank scores and probabilities that disagree, so that a mix-up of the two shows."""
     ranks = drawn_scores(frame, seed=8).set_axis(RANKS, axis=1)
-    split = np.where(frame.fold == "test", "test", "out_of_fold")
+    split = np.where(frame.fold.isin(["test", "calibration"]), frame.fold, "out_of_fold")
     table = pd.DataFrame({"image_id": frame.image_id, "split": split})
     table = table.join(ranks).join(drawn_scores(frame, seed=9))
     folder.mkdir()
@@ -340,6 +340,67 @@ def test_member_of_another_trained_fold_is_caught_too(tmp_path):
 
     with pytest.raises(TooGoodError, match=r"^b5-1 must .* on the test set\. Got: 1\.0000"):
         run(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory):
+    """Two folds whose networks are deployed together; a calibration part beside them."""
+    folder = tmp_path_factory.mktemp("averaged")
+    frame, _ = make_project(folder)
+    text = PARAMS.replace("deploy: fold", "deploy: fold_average").replace("[0]", "[0, 1]")
+    (folder / "params.yaml").write_text(text.replace("0.995", "0.9999"))  # the cases are few
+    frame["fold"] = np.array(["0", "1", "test", "calibration"])[np.arange(90) // 3 % 4]
+    manifest.write(frame, folder / "split" / "manifest.csv")
+    tables = {}
+    for seed, (member, fold) in enumerate((m, f) for m in ("b4", "b5") for f in (0, 1)):
+        rows = frame[frame.fold.isin(["test", "calibration", str(fold)])].reset_index(drop=True)
+        shutil.rmtree(folder / "predict" / f"{member}-{fold}", ignore_errors=True)
+        shutil.rmtree(folder / "train" / f"{member}-{fold}", ignore_errors=True)
+        tables[member, fold] = write_member(folder, rows, member, 20 + seed, fold)
+        training = {"training_accuracy": 0.8 + 0.1 * fold, "training_images": 30 + fold}
+        path = folder / "predict" / f"{member}-{fold}" / "summary.json"
+        path.write_text(json.dumps(training))
+    shutil.rmtree(folder / "ensemble")
+    held_out = frame[frame.fold.isin(["test", "calibration"])].reset_index(drop=True)
+    write_ensemble(folder / "ensemble", held_out)
+    run(folder)
+    return folder, frame, tables
+
+
+def test_members_of_an_average_are_measured_by_their_mean_on_the_test_set_alone(averaged):
+    folder, frame, tables = averaged
+
+    found = read_metrics(folder)
+
+    tested = frame.set_index("image_id")[(frame.fold == "test").to_numpy()]
+    for member in ("b4", "b5"):
+        own = [tables[member, fold].set_index("image_id").loc[tested.index] for fold in (0, 1)]
+        mean = (own[0][CHANCES].to_numpy(np.float64) + own[1][CHANCES].to_numpy(np.float64)) / 2
+        assert found[member]["n"] == len(tested)
+        assert found[member]["macro_auroc"] == pytest.approx(macro_auroc(tested.diagnosis, mean))
+        # Of its one network without the fold: in the mean, the other one trained on the case.
+        assert found[f"{member}_out_of_fold"]["n"] == frame.fold.isin(["0", "1"]).sum()
+    assert found["ensemble"]["n"] == len(tested)
+
+
+def test_training_accuracy_of_an_average_is_the_mean_of_its_networks(averaged):
+    table = pd.read_csv(averaged[0] / "report" / "recipe.csv")
+
+    assert table.training_accuracy[:2].tolist() == pytest.approx([0.85, 0.85])
+    assert table.training_images[:2].tolist() == [61, 61]
+
+
+def test_network_that_was_told_the_calibration_part_is_caught(averaged, tmp_path):
+    folder = shutil.copytree(averaged[0], tmp_path / "told")
+    path = folder / "predict" / "b5-1" / "predictions.csv"
+    table = pd.read_csv(path)
+    rows = (table.split == "calibration").to_numpy()
+    labels = averaged[1].set_index("image_id").diagnosis[table.image_id].map(CLASSES.index)
+    table.loc[rows, CHANCES] = np.eye(9)[labels][rows]
+    table.to_csv(path, index=False)
+
+    with pytest.raises(TooGoodError, match=r"^b5-1 must .* on the calibration part\. Got: 1\.0000"):
+        run(folder, "second")
 
 
 @pytest.mark.parametrize(

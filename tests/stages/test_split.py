@@ -10,14 +10,17 @@ import pytest
 from pipeline import manifest
 from pipeline.cases.proof import LeakError
 from pipeline.cases.split import SplitError
+from pipeline.command import run_stage
 from pipeline.images.hashing import perceptual_hashes
 from stages import split
 from tests.cases.tables import make_manifest
 
 PARAMS = """
+ensemble: {deploy: fold}
 split:
   seed: 7
   test_share: 0.2
+  calibration_share: 0.0
   folds: 3
   train_folds: [0]
   near_duplicate_bits: 24
@@ -193,3 +196,28 @@ def test_source_left_from_another_recipe_is_not_read():
     cases, _ = run()
 
     assert set(cases.source) == {"now"}
+
+
+def test_average_over_folds_without_a_calibration_part_is_refused_before_anything_is_read(capsys):
+    text = Path("params.yaml").read_text().replace("deploy: fold", "deploy: fold_average")
+    Path("params.yaml").write_text(text)
+
+    status = run_stage(lambda: split.main(["data/ingest", "data/split"]))
+
+    assert status == 1
+    assert capsys.readouterr().err == (
+        "error: ensemble.deploy fold_average must have a split.calibration_share above 0. "
+        "Got: 0.0.\n"
+    )
+
+
+def test_calibration_part_stands_in_manifest_proof_and_message(capsys):
+    write_source("a", patients("a", 100))
+    text = Path("params.yaml").read_text().replace("deploy: fold", "deploy: fold_average")
+    Path("params.yaml").write_text(text.replace("calibration_share: 0.0", "calibration_share: 0.1"))
+
+    cases, proof = run()
+
+    assert (cases.fold == "calibration").sum() == proof["folds"]["calibration"]["cases"] == 10
+    assert proof["calibration_share"] == {"wanted": 0.1, "reached": 0.1}
+    assert "20 in the test set, 10 in the calibration part, 3 folds" in capsys.readouterr().out

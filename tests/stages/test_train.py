@@ -31,7 +31,8 @@ def project(tmp_path):
     """A folder with params, a table and arrays: all that the two stages read."""
     cases = bright_ninths(tmp_path / "arrays", count=63)
     write_params(tmp_path, epochs=3)
-    folds = ["test" if n % 7 == 0 else str(n % 2) for n in range(63)]
+    aside = {0: "test", 3: "calibration"}
+    folds = [aside.get(n % 7, str(n % 2)) for n in range(63)]
     columns = {
         "image_id": cases.image_ids,
         "diagnosis": [CLASSES[label] for label in cases.labels],
@@ -146,6 +147,7 @@ def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_o
     assert by_split == {
         "out_of_fold": set(table.image_id[table.fold == "0"]),
         "test": set(table.image_id[table.fold == "test"]),
+        "calibration": set(table.image_id[table.fold == "calibration"]),
     }
     assert not predictions.image_id.duplicated().any()
     scores = predictions[[f"p_{name}" for name in CLASSES]].to_numpy()

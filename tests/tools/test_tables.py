@@ -15,8 +15,8 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not
 
 PARAMS = """\
 split:
-  {seed: 1, test_share: 0.2, folds: 2, train_folds: [0], near_duplicate_bits: 24, keep: "",
-   keep_sha256: "", too_good_auroc: 0.995, too_good_cases: 20}
+  {seed: 1, test_share: 0.2, calibration_share: 0.0, folds: 2, train_folds: [0],
+   near_duplicate_bits: 24, keep: "", keep_sha256: "", too_good_auroc: 0.995, too_good_cases: 20}
 """
 CLASSES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 
