@@ -73,6 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     curves = {name: tables.roc_curves(m) for name, m in models.items() if m.scores is not None}
     networks = (args, ensemble.members, ensemble.deployed_folds(folds))
     recipe = tables.recipe_table(read_recipe(*networks), estimates, len(cases))
+    histories = read_histories(*networks)
     write_tables(
         args.target,
         per_class=tables.per_class_table(labels, estimates),
@@ -80,10 +81,11 @@ def main(argv: list[str] | None = None) -> None:
         roc=tables.roc_table(curves),
         recipe=recipe,
         out_of_fold=tables.out_of_fold_table(own_rows, sorted(folds)),
+        history=pd.concat(histories, names=["network"]).reset_index(level="network"),
     )
     percent = f"{100 * settings.interval:g} % interval"
     draw_test_set(args.target, models["ensemble"], curves, estimates, percent)
-    plots.plot_history(args.target / "history.png", read_histories(*networks))
+    plots.plot_history(args.target / "history.png", name_histories(histories, args.trained))
     title = f"Training without augmentation; held out: {name_test_set(len(cases))}, {percent}"
     plots.plot_table(args.target / "recipe.png", tables.recipe_text(recipe), title)
     print(tables.headline_text(rows | own_rows))
@@ -185,15 +187,15 @@ def read_recipe(
 def read_histories(
     args: argparse.Namespace, members: tuple[str, ...], folds: tuple[int, ...]
 ) -> dict[str, pd.DataFrame]:
-    """Read the deployed networks' histories under the titles of their plots."""
-    histories = {}
-    for member in members:
-        for fold in folds:
-            folder = args.trained / f"{member}-{fold}"
-            images = read_json(folder / "summary.json")["images"]
-            name = member if len(folds) == 1 else f"{member}-{fold}"
-            histories[f"{name}, n = {images}"] = pd.read_csv(folder / "history.csv")
-    return histories
+    """Read the deployed networks' histories, by `<member>-<fold>`."""
+    names = [f"{member}-{fold}" for member in members for fold in folds]
+    return {name: pd.read_csv(args.trained / name / "history.csv") for name in names}
+
+
+def name_histories(histories: dict[str, pd.DataFrame], trained: Path) -> dict[str, pd.DataFrame]:
+    """Put the histories under the titles of their plots."""
+    images = {name: read_json(trained / name / "summary.json")["images"] for name in histories}
+    return {f"{name}, n = {images[name]}": history for name, history in histories.items()}
 
 
 def draw_test_set(

@@ -155,7 +155,14 @@ def test_tables_and_figures_are_written_whole(project):
 
     names = {path.name for path in (folder / "report").iterdir()}
 
-    tables = {"per_class.csv", "confusion.csv", "roc.csv", "recipe.csv", "out_of_fold.csv"}
+    tables = {
+        "per_class.csv",
+        "confusion.csv",
+        "roc.csv",
+        "recipe.csv",
+        "out_of_fold.csv",
+        "history.csv",
+    }
     figures = {"confusion_matrix.png", "roc.png", "per_class.png", "history.png", "recipe.png"}
     assert names == {"metrics.json"} | tables | figures
     for figure in figures:
