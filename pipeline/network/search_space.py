@@ -32,7 +32,7 @@ LEFT_ALONE = {
     "train.checkpoint_steps": "it is to change no result",
 }
 FORMS = ({"low", "high"}, {"low", "high", "log"}, {"low", "high", "step"}, {"choices"})
-MOST_CORNERS = 2048  # of the space, that are built before the first trial
+MOST_CORNERS = 512  # of the space, that are built before the first trial
 
 Space = dict[str, BaseDistribution]
 

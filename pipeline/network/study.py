@@ -103,7 +103,7 @@ def is_hopeless(losses: list[float], earlier: list[list[float]], pruner: PrunerP
     trial = study.ask()
     for epoch, loss in enumerate(losses):
         trial.report(loss, epoch)
-    return trial.should_prune()
+    return bool(trial.should_prune())
 
 
 def importances(trials: list[Trial], space: Space, seed: int) -> dict[str, float]:
