@@ -30,7 +30,7 @@ COMMAND = ["--member", "m", "manifest.csv", "arrays", "report"]
 STATE = Path(".resume/tune/m")
 TUNE = {
     "seed": 2,
-    "trials": 4,
+    "trials": 3,
     "startup_trials": 2,
     "inner_folds": [1, 2],
     "pruner": {"kind": "percentile", "percentile": 50.0, "startup_trials": 1, "warmup_epochs": 0},
@@ -165,7 +165,7 @@ def test_page_says_what_its_best_trial_is_worth(project):
     html = (project / "report/index.html").read_text()
 
     assert "no case of the test set and none of fold 0" in html
-    assert "The best of 4 trials is optimistic" in html
+    assert "The best of 3 trials is optimistic" in html
     assert "inner fold 1 (n = 18) and 2 (n = 18); the median trial has" in html
     assert html.count("data:image/png;base64,") >= 3
     assert "http" not in html
