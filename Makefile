@@ -13,7 +13,7 @@ is_on = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro train-parallel check test test-long format benchmark-full benchmark-data check-isic preview-augmentation measure-transfer download tables deps lock clean-resume
+.PHONY: help setup repro train-parallel check test test-long format benchmark-full benchmark-data check-isic preview-augmentation measure-transfer tune-smoke download tables deps lock clean-resume
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ download: $(INSTALLED)  ## Images of the ISIC archive to data/raw/NAME; COLLECTI
 	@$(PY) -m tools.download $(NAME) $(if $(COLLECTIONS),--collections $(COLLECTIONS)) \
 		$(if $(SEARCH),--search '$(SEARCH)') $(if $(LIMIT),--limit $(LIMIT))
 
+tune-smoke: $(INSTALLED)  ## A search of eight trials on synthetic images, killed once and resumed
+	@$(PY) -m tools.tune_smoke
+
 tables: $(INSTALLED)  ## Count, part and prove the real tables in DATA=../shared/data/csv, without images
 	$(PY) -m tools.tables $(or $(DATA),../shared/data/csv)
 
@@ -94,5 +97,5 @@ lock:  ## Resolve requirements.txt into requirements.lock, with hashes (needs uv
 	@uv --version >/dev/null 2>&1 || { echo "error: make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
 	uv pip compile --universal --python-version 3.11 --generate-hashes requirements.txt -o requirements.lock
 
-clean-resume:  ## Forget half-trained members and what earlier crops were made by: all is made afresh
-	rm -rf .resume/train .resume/logs .resume/made_by
+clean-resume:  ## Forget half-trained members, searches, and what earlier crops were made by: all is made afresh
+	rm -rf .resume/train .resume/tune .resume/logs .resume/made_by

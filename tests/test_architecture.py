@@ -39,7 +39,7 @@ BEHIND_THE_WALL = {"tensorflow", "keras", "efficientnet", "tf2onnx", "tf_keras",
 WITHOUT_TENSORFLOW = ("cases", "images", "scoring", "cad")
 
 CHANGES_NO_BYTE = {"parallel"}  # read by stages, but a reason for none to run again
-SECTIONS_OF_NO_STAGE = {"repro", "sources", "member"} | CHANGES_NO_BYTE
+SECTIONS_OF_NO_STAGE = {"repro", "sources", "member", "tune"} | CHANGES_NO_BYTE
 FOLDERS = ("data", "models", "reports")
 
 

@@ -21,6 +21,10 @@ class CheckpointError(ValueError):
     """No checkpoint can be resumed from, or none can be written."""
 
 
+class DivergedError(CheckpointError):
+    """Weights are not finite."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What is known at one instant of a run.
@@ -63,7 +67,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, recipe: str) -> int:
         Size of the checkpoint's file in bytes.
 
     Raises:
-        CheckpointError: A weight is not finite, or the disk is full. Earlier checkpoints stay.
+        DivergedError: A weight is not finite.
+        CheckpointError: That, or the disk is full. Earlier checkpoints stay.
     """
     _check_finite(folder, checkpoint)
     path = folder / f"epoch-{checkpoint.epoch:04d}-step-{checkpoint.step:06d}.npz"
@@ -135,7 +140,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
 def _check_finite(folder: Path, checkpoint: Checkpoint) -> None:
     bad = sum(1 for array in checkpoint.arrays if not np.isfinite(array).all())
     if bad:
-        raise CheckpointError(
+        raise DivergedError(
             f"{folder}: weights must be finite. Got: {bad} of {len(checkpoint.arrays)} arrays that "
             f"are not, after epoch {checkpoint.epoch} and step {checkpoint.step}. Nothing of them "
             "was saved; lower peak_learning_rate or lengthen warmup_epochs."

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -25,6 +27,8 @@ class Run:
         held_out: Cases of the fold left out, looked at after each epoch and never chosen by.
         resume_folder: Where checkpoints are kept, outside DVC's outs.
         live_folder: Of DVCLive; `None` writes none.
+        after_epoch: Called with the row of the history of each epoch, those restored from a
+            checkpoint first; what it raises ends the run.
     """
 
     model: keras.Model
@@ -35,6 +39,7 @@ class Run:
     held_out: Cases
     resume_folder: Path
     live_folder: Path | None
+    after_epoch: Callable[[dict[str, Any]], None] | None = None
 
 
 def fingerprint(run: Run) -> str:

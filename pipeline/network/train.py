@@ -89,6 +89,8 @@ class _Training:
     def finish(self, name: str) -> Outcome:
         """Train from the newest checkpoint, or from the start, to the end."""
         steps, partial = self._restore()
+        for row in self.history:
+            self._tell(row)
         plan = self._plan(0)
         watch = Watch(
             name,
@@ -107,9 +109,14 @@ class _Training:
                 row = self._train_epoch(epoch, step, steps, partial, watch)
                 self._finish_epoch(phase, row)
                 watch.epoch(self.history[-1])
+                self._tell(self.history[-1])
                 steps, partial = 0, _no_losses()
         self._take_final_weights()
         return Outcome(self.history, checkpoint_bytes(self.run.resume_folder))
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        if self.run.after_epoch:
+            self.run.after_epoch(row)
 
     def _restore(self) -> tuple[int, dict[str, list[float]]]:
         """Take over a checkpoint; return the steps and losses of its unfinished epoch."""
@@ -244,6 +251,12 @@ def _no_losses() -> dict[str, list[float]]:
 def score(cases: Cases, predictor: Predictor, name: str) -> dict[str, float]:
     """Return the log-loss and accuracy of a part, as columns of the history."""
     probabilities = predict_cases(predictor, cases, batch_size=SCORED_AT_ONCE)
+    bad = int((~np.isfinite(probabilities)).any(axis=1).sum())
+    if bad:
+        raise TrainingError(
+            f"probabilities must be finite. Got: {bad} of {len(cases)} {name} cases where they are "
+            "not; lower peak_learning_rate, lengthen warmup_epochs or set optimizer.clip_norm."
+        )
     of_truth = probabilities[np.arange(len(cases)), cases.labels]
     return {
         f"{name}_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),

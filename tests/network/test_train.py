@@ -1,6 +1,7 @@
 """Tests of `pipeline.network.train`, on the smallest backbone of the table."""
 
 import hashlib
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -111,6 +112,33 @@ def test_loss_that_is_not_finite_stops_and_names_the_images(cases, tmp_path):
         train(run, name="nan")
 
     assert not list(tmp_path.glob("*.npz"))
+
+
+def test_probabilities_that_are_not_finite_stop_the_run(cases, tmp_path):
+    model = make_run(cases, tmp_path).model
+    model.get_layer("logits").bias.assign(np.full(9, np.nan))
+
+    with pytest.raises(TrainingError, match="Got: 45 of 45 held_out cases"):
+        score(cases, make_predictor(model), "held_out")
+
+
+def test_hook_hears_of_each_epoch_once_those_restored_first_and_may_end_the_run(cases, tmp_path):
+    heard = []
+
+    def end_after_two(row):
+        heard.append(row["epoch"])
+        if row["epoch"] == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(replace(make_run(cases, tmp_path), after_epoch=end_after_two), name="ended")
+    assert heard == [1, 2]
+    heard.clear()
+    run = replace(make_run(cases, tmp_path), after_epoch=lambda row: heard.append(row["epoch"]))
+    outcome = train(run, name="resumed")
+
+    assert heard == [1, 2, 3]
+    assert len(outcome.history) == 3
 
 
 def test_training_learns(cases, tmp_path):
