@@ -116,6 +116,7 @@ def test_two_runs_with_one_seed_agree_bit_for_bit(cases, trained, tmp_path):
     assert digest(run.model) == whole
 
 
+@pytest.mark.parametrize("trained", ["plain"], indirect=True)
 def test_another_seed_ends_in_other_weights(cases, trained, tmp_path):
     way, whole, _ = trained
     run = run_in(way, cases, tmp_path, seed=12)
@@ -144,9 +145,14 @@ def kill(run, monkeypatch, *, epoch, step):
 # Five steps an epoch, checkpoints after two, four and all: none yet, one inside the first epoch,
 # the first epoch's end, inside the second, inside the last.
 STOPS = [(0, 1), (0, 3), (1, 0), (1, 3), (2, 3)]
+STOPPED = [("all that keeps state", *stop) for stop in STOPS]
 
 
-@pytest.mark.parametrize(("epoch", "step"), STOPS)
+@pytest.mark.parametrize(
+    ("trained", "epoch", "step"),
+    [("plain", 0, 3), *STOPPED, ("bfloat16", 1, 3)],
+    indirect=["trained"],
+)
 def test_resumed_run_ends_in_identical_weights(cases, trained, tmp_path, monkeypatch, epoch, step):
     way, whole, losses = trained
     killed = run_in(way, cases, tmp_path)
@@ -345,16 +351,18 @@ def test_another_error_of_a_step_stays_what_it_is(cases, tmp_path, monkeypatch):
 def test_checkpoint_of_other_code_is_refused(cases, tmp_path, monkeypatch):
     """Params are equal, but the network that they make is not."""
     train(make_run(cases, tmp_path), name="first")
-    monkeypatch.setattr(loop, "fingerprint", lambda run: fingerprint(make_run(cases, tmp_path)))
+    same = fingerprint(make_run(cases, tmp_path))
+    monkeypatch.setattr(loop, "fingerprint", lambda run: same)
 
     with pytest.raises(CheckpointError, match="the code has changed"):
-        train(make_run(cases, tmp_path, width=0.5), name="second")
+        train(make_run(cases, tmp_path, backbone="small", width=0.25), name="second")
 
 
 def test_training_learns(cases, tmp_path):
     """Nine bright ninths, told apart by position alone, which flips and turns would mix up."""
     plain = settings(augment=NO_AUGMENTATION)
-    run = make_run(cases, tmp_path, plain, epochs=12, peak_learning_rate=3e-3)
+    real = {"backbone": "mobilenet_v2", "width": 0.35}
+    run = make_run(cases, tmp_path, plain, epochs=12, peak_learning_rate=3e-3, **real)
 
     outcome = train(run, name="learns")
 
