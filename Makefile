@@ -13,7 +13,7 @@ is_on = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro train-parallel check test test-long format benchmark-full benchmark-data check-isic preview-augmentation measure-transfer tune-smoke download tables deps lock clean-resume
+.PHONY: help setup repro train-parallel check test test-long format test-kill benchmark-full benchmark-data benchmark-training check-isic preview-augmentation measure-transfer tune-smoke download tables deps lock clean-resume
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ test: $(INSTALLED)  ## Every test that CI runs
 test-long: $(INSTALLED)  ## The tests that take longer than CI allows
 	$(PY) -m pytest -q -m long
 
+test-kill: $(INSTALLED)  ## 50 kills of stage train, resumed to identical weights; MEMBER=real KILLS=10 SEED=0
+	$(PY) -m tools.measure_kills $(if $(MEMBER),--member $(MEMBER)) $(if $(KILLS),--kills $(KILLS)) \
+		$(if $(SEED),--seed $(SEED))
+
 format: $(INSTALLED)  ## Format the code and mend what ruff can mend
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
@@ -70,6 +74,9 @@ benchmark-full: $(INSTALLED)  ## Latency at the paper's input sizes, to reports/
 
 benchmark-data: $(INSTALLED)  ## Decode, scaling and feed rate on originals of DATA=../shared/data; ONLY=part
 	$(PY) -m tools.benchmark_data $(if $(ONLY),--only $(ONLY)) $(or $(DATA),../shared/data)
+
+benchmark-training: $(INSTALLED)  ## Training steps against Keras' fit; MEMBERS="small b0", GPU=1 against timm
+	$(PY) -m tools.benchmark_training $(if $(MEMBERS),--members $(MEMBERS)) $(if $(call is_on,$(GPU)),--gpu)
 
 check-isic: $(INSTALLED)  ## 24 originals of DATA=../shared/data through the paper's sizes, one epoch
 	$(PY) -m tools.check_isic $(or $(DATA),../shared/data)

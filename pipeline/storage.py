@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 COPY_BYTES = 1 << 20
+
+# Temporary names of `atomic_write` and of `atomic_path`.
+PARTIAL_NAME = re.compile(r"\..+\.tmp|\.[0-9]+\..+")
 
 
 class StorageError(ValueError):
@@ -61,6 +65,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a killed process had half written into a folder under temporary names.
+
+    Only while no other process writes there.
+    """
+    for path in folder.glob(".*"):
+        if path.is_file() and PARTIAL_NAME.fullmatch(path.name):
+            path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

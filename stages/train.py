@@ -6,7 +6,6 @@ models/train/b4-0
 
 import argparse
 import math
-import shutil
 import time
 from pathlib import Path
 
@@ -24,10 +23,12 @@ from pipeline.network.inputs import (
 )
 from pipeline.network.member_params import MemberParams
 from pipeline.network.members import build_member
+from pipeline.network.resume_folder import discard_resume_folder, hold_resume_folder
 from pipeline.network.run import Run
 from pipeline.network.train import Outcome, train
 from pipeline.network.train_params import TrainParams
-from pipeline.storage import atomic_path, atomic_write, write_json
+from pipeline.network.weights_file import save_weights
+from pipeline.storage import atomic_write, remove_partial_files, write_json
 
 # DVC deletes a stage's outs when it starts; what a killed run resumes from lives outside them.
 RESUME = Path(".resume/train")
@@ -38,12 +39,20 @@ def main(argv: list[str] | None = None) -> None:
     started = time.perf_counter()
     member = params.load(f"member.{args.member}", MemberParams)
     settings = params.load("train", TrainParams)
-    run = prepare_run(args, member, settings)
     name = f"{args.member}-{args.fold}"
-    explain_resuming(run.resume_folder, args)
-    outcome = train(run, name=name)
-    write_results(args, run, outcome, time.perf_counter() - started)
-    shutil.rmtree(run.resume_folder)
+    with hold_resume_folder(RESUME / name):
+        remove_partial_files(args.target)
+        run = prepare_run(args, member, settings)
+        explain_resuming(run.resume_folder, args)
+        outcome = train(run, name=name)
+        try:
+            write_results(args, run, outcome, time.perf_counter() - started)
+        except OSError as error:
+            raise ValueError(
+                f"{args.target} must be written. Got: {error}. Training is done and kept in "
+                f"{run.resume_folder}: make room and run the same command again."
+            ) from error
+        discard_resume_folder(run.resume_folder)
     last = outcome.history[-1]
     print(
         f"train: {name}, {len(run.training)} images, {len(outcome.history)} epochs, "
@@ -72,8 +81,7 @@ def explain_resuming(folder: Path, args: argparse.Namespace) -> None:
 def write_results(args: argparse.Namespace, run: Run, outcome: Outcome, seconds: float) -> None:
     """Write weights, history and summary."""
     weights = args.target / "weights.weights.h5"
-    with atomic_path(weights) as path:
-        run.model.save_weights(path)
+    save_weights(run.model, weights)
     history = pd.DataFrame(outcome.history)
     with atomic_write(args.target / "history.csv", "w") as file:
         history.to_csv(file, index=False)

@@ -18,6 +18,7 @@ from pipeline.storage import (
     link_or_copy,
     read_json,
     recover_folder,
+    remove_partial_files,
     sha256_of,
     write_json,
 )
@@ -247,3 +248,42 @@ def test_write_that_cannot_fit_is_refused_before_it_starts(tmp_path):
 
     with pytest.raises(StorageError, match=message):
         check_free_disk(tmp_path / "new", 10**18)
+
+
+KILLED_WRITE = """
+import os, signal, sys
+from pathlib import Path
+from pipeline import storage
+function, path = getattr(storage, sys.argv[1]), Path(sys.argv[2])
+with function(path) as target:
+    target.write(b"half") if sys.argv[1] == "atomic_write" else target.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("function", ["atomic_write", "atomic_path"])
+def test_what_a_killed_process_had_half_written_is_removed(tmp_path, function):
+    path = tmp_path / "weights.weights.h5"
+    command = [sys.executable, "-c", KILLED_WRITE, function, str(path)]
+    assert subprocess.run(command, cwd=ROOT).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1
+
+    remove_partial_files(tmp_path)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_hidden_files_and_folders_stay(tmp_path):
+    for name in (".gitignore", "history.csv", "1.csv"):
+        (tmp_path / name).write_text("kept")
+    (tmp_path / ".1.folder").mkdir()
+
+    remove_partial_files(tmp_path)
+    remove_partial_files(tmp_path / "absent")
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".gitignore",
+        "history.csv",
+        "1.csv",
+        ".1.folder",
+    }

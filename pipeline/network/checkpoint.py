@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.storage import atomic_write, check_free_disk, read_json, sha256_of, write_json
 
 KEPT = 2
+POINTER = "latest.json"
 
 
 class CheckpointError(ValueError):
@@ -87,7 +88,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, recipe: str) -> int:
             "entries": [asdict(e) for e in entries],
             "history": checkpoint.history,
         }
-        write_json(folder / "latest.json", pointer)
+        write_json(folder / POINTER, pointer)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} must be written. Got: {error} What was saved before is whole: make room and "
@@ -105,9 +106,10 @@ def load_checkpoint(folder: Path, recipe: str) -> Checkpoint | None:
     Raises:
         CheckpointError: The run that began here had another recipe, or no checkpoint is whole.
     """
-    if not (folder / "latest.json").is_file():
+    pointer = _read_pointer(folder)
+    if not pointer:
+        _refuse_lost_pointer(folder)
         return None
-    pointer = read_json(folder / "latest.json")
     if pointer["recipe"] != recipe:
         raise CheckpointError(
             f"{folder} must hold a run of this recipe and data; params or cases have changed. "
@@ -126,6 +128,21 @@ def load_checkpoint(folder: Path, recipe: str) -> Checkpoint | None:
     )
 
 
+def check_shapes(folder: Path, found: Checkpoint, shapes: list[tuple[int, ...]]) -> None:
+    """Refuse a checkpoint of another network: the code may have changed since, with equal params.
+
+    Raises:
+        CheckpointError: Its arrays have other shapes.
+    """
+    stored = [array.shape for array in found.arrays]
+    if stored != shapes:
+        raise CheckpointError(
+            f"{folder} must hold a run of this network: {len(shapes)} variables. Got: "
+            f"{len(stored)} arrays, or other shapes; the code has changed. Delete the folder to "
+            "train anew."
+        )
+
+
 def checkpoint_bytes(folder: Path) -> int:
     """Return the size of the largest checkpoint of a run."""
     return max(path.stat().st_size for path in folder.glob("epoch-*.npz"))
@@ -138,10 +155,11 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def _check_finite(folder: Path, checkpoint: Checkpoint) -> None:
-    bad = sum(1 for array in checkpoint.arrays if not np.isfinite(array).all())
+    arrays = [*checkpoint.arrays, *checkpoint.best]
+    bad = sum(1 for array in arrays if not np.isfinite(array).all())
     if bad:
         raise DivergedError(
-            f"{folder}: weights must be finite. Got: {bad} of {len(checkpoint.arrays)} arrays that "
+            f"{folder}: weights must be finite. Got: {bad} of {len(arrays)} arrays that "
             f"are not, after epoch {checkpoint.epoch} and step {checkpoint.step}. Nothing of them "
             "was saved; lower peak_learning_rate or lengthen warmup_epochs."
         )
@@ -153,5 +171,29 @@ def _in_order(stored: Any, prefix: str) -> list[np.ndarray]:
 
 
 def _entries(folder: Path) -> list[_Entry]:
-    pointer = folder / "latest.json"
-    return [_Entry(**e) for e in read_json(pointer)["entries"]] if pointer.is_file() else []
+    pointer = _read_pointer(folder)
+    return [_Entry(**e) for e in pointer["entries"]] if pointer else []
+
+
+def _read_pointer(folder: Path) -> dict[str, Any] | None:
+    path = folder / POINTER
+    if not path.is_file():
+        return None
+    try:
+        pointer = read_json(path)
+        return {key: pointer[key] for key in ("recipe", "entries", "history")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} must name the checkpoints beside it. Got: a damaged file ({error!r}). Restore "
+            f"it from a copy, or delete {folder} to train anew."
+        ) from error
+
+
+def _refuse_lost_pointer(folder: Path) -> None:
+    """A kill in the first write may leave one file that no pointer names, never more."""
+    found = sorted(path.name for path in folder.glob("epoch-*.npz"))
+    if len(found) > 1:
+        raise CheckpointError(
+            f"{folder / POINTER} must name the checkpoints beside it. Got: no such file, beside "
+            f"{found}. Restore it from a copy, or delete {folder} to train anew."
+        )

@@ -14,6 +14,7 @@ from pipeline.network.batch import Result
 from pipeline.network.batches import BatchReader
 from pipeline.network.checkpoint import (
     Checkpoint,
+    check_shapes,
     checkpoint_bytes,
     load_checkpoint,
     newest_checkpoint,
@@ -57,9 +58,8 @@ def train(run: Run, *, name: str) -> Outcome:
         CheckpointError: The resume folder holds a run of another recipe, or no whole checkpoint,
             or the disk is full.
     """
-    training = _Training(run)
     try:
-        return training.finish(name)
+        return _Training(run).finish(name)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -123,6 +123,7 @@ class _Training:
         found = load_checkpoint(self.run.resume_folder, self.recipe)
         if not found:
             return 0, _no_losses()
+        check_shapes(self.run.resume_folder, found, [tuple(v.shape) for v in self.variables])
         for variable, array in zip(self.variables, found.arrays, strict=True):
             variable.assign(array)
         self.history, self.best = list(found.history), found.best
@@ -146,11 +147,11 @@ class _Training:
         self, epoch: int, step: Step, done: int, losses: dict[str, list[float]], watch: Watch
     ) -> dict[str, float]:
         """Take the steps of one epoch that are left; return its means and speed."""
+        speed, waiting = Speed(), None
         run, plan = self.run, self._plan(epoch)
         read = BatchReader(run, plan, epoch, self.weights)
         if not done:
             reseed(run.model, run.settings.seed, epoch)
-        speed, waiting = Speed(), None
         step.begin()
         for index, (parts, waited) in enumerate(
             read_ahead(read, len(plan), start=done), start=done

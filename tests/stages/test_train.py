@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,21 +15,32 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline import manifest
 from pipeline.classes import CLASSES
-from pipeline.storage import read_json
+from pipeline.network.resume_folder import hold_resume_folder
+from pipeline.storage import read_json, sha256_of
 from tests.network.networks import bright_ninths, settings, small_member
+from tools import kill_project
+from tools.killed_runs import run_whole, train_command
+from tools.measure_kills import run_kills
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
+RESUME = Path(".resume/train/m-0")
+POINTER = RESUME / "latest.json"
 TRAIN = ["stages.train", "--member", "m", "--fold", "0", "manifest.csv", "arrays", "trained"]
 
 
 @pytest.fixture
 def project(tmp_path):
     """A folder with params, a table and arrays: all that the two stages read."""
-    cases = bright_ninths(tmp_path / "arrays", count=63)
-    write_params(tmp_path, epochs=3)
+    return write_project(tmp_path)
+
+
+def write_project(folder):
+    cases = bright_ninths(folder / "arrays", count=63)
+    write_params(folder, epochs=3)
     aside = {0: "test", 3: "calibration"}
     folds = [aside.get(n % 7, str(n % 2)) for n in range(63)]
     columns = {
@@ -41,16 +51,22 @@ def project(tmp_path):
         "site": "torso",
         "fold": folds,
     }
-    from pipeline import manifest
-
     table = pd.DataFrame({name: "" for name in manifest.COLUMNS}, index=range(63))
     table = table.assign(width_px=32, height_px=32, group_id=cases.image_ids, **columns)
-    table.to_csv(tmp_path / "manifest.csv", index=False)
-    return tmp_path
+    table.to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """SHA-256 of the weights of a run that nothing happened to."""
+    folder = write_project(tmp_path_factory.mktemp("whole"))
+    assert finish(folder, *TRAIN)[0] == 0
+    return weights_sha256(folder)
 
 
 def write_params(folder, **changes):
-    member = dataclasses.asdict(small_member(demographics=False, **changes))
+    member = dataclasses.asdict(small_member(backbone="small", demographics=False, **changes))
     train = dataclasses.asdict(settings(seed=5))
     values = {"member": {"m": member}, "train": train, "predict": {"batch_size": 16, "views": 1}}
     values = json.loads(json.dumps(values))  # tuples to lists
@@ -69,6 +85,8 @@ def start(folder, *command):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell's background job ignores Ctrl-C, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -82,46 +100,120 @@ def weights_sha256(folder):
     return hashlib.sha256((folder / "trained" / "weights.weights.h5").read_bytes()).hexdigest()
 
 
-def test_killed_stage_resumes_to_the_same_bytes(project):
-    """`kill -9` once the first checkpoint is there, then the same command."""
-    assert finish(project, *TRAIN)[0] == 0
-    whole = weights_sha256(project)
-    (project / "trained" / "weights.weights.h5").unlink()
+def last_line(output):
+    """Return the last line of an output, and see that no traceback is in it."""
+    assert "Traceback" not in output, output
+    return output.splitlines()[-1]
 
+
+def stop(project, number):
+    """Start the stage and send it a signal after its first checkpoint."""
     process = start(project, *TRAIN)
-    pointer = project / ".resume" / "train" / "m-0" / "latest.json"
-    while not pointer.exists() and process.poll() is None:
+    while not (project / POINTER).exists() and process.poll() is None:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert not (project / "trained" / "weights.weights.h5").exists()
-    status, output = finish(project, *TRAIN)
+    process.send_signal(number)
+    sent = time.monotonic()
+    output, _ = process.communicate()
+    return process.returncode, output, time.monotonic() - sent
 
+
+def check_resuming(project, whole):
+    assert not (project / "trained" / "weights.weights.h5").exists()
+    assert (project / POINTER).exists()
+    status, output = finish(project, *TRAIN)
     assert status == 0, output
     assert weights_sha256(project) == whole
-    assert not pointer.exists()
+    assert not list((project / RESUME).parent.iterdir())
+    assert not list((project / "trained").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
+def test_killed_stage_resumes_to_the_same_bytes(project, whole, number):
+    """`kill -9`, and what a cluster sends before it takes a machine away."""
+    status, _, seconds = stop(project, number)
+
+    assert status == -number
+    assert seconds < 30
+    check_resuming(project, whole)
+
+
+def test_interrupted_stage_says_so_in_one_line_and_resumes_to_the_same_bytes(project, whole):
+    status, output, seconds = stop(project, signal.SIGINT)
+
+    assert status == 130
+    assert last_line(output) == "error: interrupted"
+    assert seconds < 30
+    check_resuming(project, whole)
+
+
+def test_second_process_on_one_resume_folder_is_refused_in_one_line(project):
+    with hold_resume_folder(project / RESUME):
+        status, output = finish(project, *TRAIN)
+
+    assert status == 1
+    assert "m-0 must be of one process at a time" in last_line(output)
+    assert not (project / "trained").exists()
+
+
+# Runs the stage on a disk that fills up: from some call of a function on, no file may grow beyond
+# a few bytes. The kernel refuses the write, as on a full disk.
+FULL_DISK = """
+import resource, sys
+from pipeline.command import run_stage
+import stages.train, pipeline.network.train
+
+def fill_up_before(module, name, call):
+    function, calls = getattr(module, name), []
+    def wrapped(*args):
+        calls.append(name)
+        if len(calls) == call:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        return function(*args)
+    setattr(module, name, wrapped)
+
+place, name, call, *arguments = sys.argv[1:]
+fill_up_before({"stage": stages.train, "loop": pipeline.network.train}[place], name, int(call))
+sys.exit(run_stage(lambda: stages.train.main(arguments)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "call", "message"),
+    [
+        ("loop", "save_checkpoint", 2, "make room and run the same command again"),
+        ("stage", "write_results", 1, "trained must be written"),
+    ],
+)
+def test_full_disk_ends_in_one_line_and_with_room_in_the_same_bytes(
+    project, whole, place, name, call, message
+):
+    (project / "full.py").write_text(FULL_DISK)
+
+    status, output = finish(project, "full", place, name, str(call), *TRAIN[1:])
+
+    assert status == 1, output
+    assert last_line(output).startswith("error: ")
+    assert message in last_line(output)
+    entries = read_json(project / POINTER)["entries"]
+    assert all(sha256_of(project / RESUME / e["file"]) == e["sha256"] for e in entries)
+    assert not list((project / RESUME).glob(".*"))
+    check_resuming(project, whole)
 
 
 @pytest.mark.long
-def test_stage_killed_at_random_instants_resumes_to_the_same_bytes(project):
-    """Uniform over the whole run, start-up and writing of checkpoints included."""
-    started = time.monotonic()
-    assert finish(project, *TRAIN)[0] == 0
-    seconds = time.monotonic() - started
-    whole, rng, hits = weights_sha256(project), np.random.default_rng(0), 0
-    for _ in range(10):
-        shutil.rmtree(project / "trained")
-        process = start(project, *TRAIN)
-        time.sleep(rng.uniform(0, seconds))
-        hits += process.poll() is None
-        process.kill()
-        process.communicate()
-        shutil.rmtree(project / "trained", ignore_errors=True)  # as DVC does with a stage's outs
-        status, output = finish(project, *TRAIN)
-        assert status == 0, output
-        assert weights_sha256(project) == whole
-    assert hits >= 5
+def test_stage_killed_at_random_instants_resumes_to_the_same_bytes(tmp_path):
+    """A few of the kills of `make test-kill`."""
+    folders = [tmp_path / "0", tmp_path / "1"]
+    for folder in folders:
+        kill_project.write_project(folder, kill_project.EXAMPLES["small"], ROOT / "params.yaml")
+    untouched = run_whole(folders, train_command())
+
+    kills = run_kills(folders, train_command(), untouched, kills=6, seed=3)
+
+    assert [kill for kill in kills if not kill.is_good] == []
+    assert sum(kill.is_live for kill in kills) >= 4
 
 
 def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_once(project):
@@ -162,7 +254,7 @@ def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_o
     [
         ("epochs: 3", "epochs: 0", "epochs must be at least 1. Got: 0."),
         ("precision:", "precison:", "Missing: ['precision']. Unknown: ['precison']."),
-        ("backbone: mobilenet_v2", "backbone: b9", "backbone must be one of"),
+        ("backbone: small", "backbone: b9", "backbone must be one of"),
         ("weights: none", "weights: nowhere.h5", "noisy-student or a file. Got: nowhere.h5."),
     ],
 )
