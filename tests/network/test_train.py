@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.network import backbones, checkpoint, tensorflow_compiled
+from pipeline.network import backbones, tensorflow_compiled
 from pipeline.network import train as loop
 from pipeline.network.checkpoint import CheckpointError, load_checkpoint, newest_checkpoint
 from pipeline.network.compiled import make_predictor
@@ -457,44 +457,3 @@ def test_averaged_weights_are_what_is_scored_and_kept(cases, tmp_path):
     assert digest(plain.model) != digest(averaged.model)
     found = score(cases, make_predictor(averaged.model), "held_out")["held_out_loss"]
     assert found == pytest.approx(outcome.history[-1]["held_out_loss"], rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"accumulation_steps": 2},
-        {"frozen_epochs": 1},
-        {"head": HeadParams("five_dropouts", (16,), 0.5)},
-        {"precision": "bfloat16"},
-    ],
-)
-def test_every_kind_of_run_resumes_inside_an_epoch(cases, tmp_path, changes):
-    """Killed by an error from reading the batch after a checkpoint in the middle of epoch 2."""
-    chosen = settings(
-        checkpoint_steps=2,
-        sampling="balanced",
-        early_stopping=EarlyStoppingParams(3, 0.2),
-        optimizer=OptimizerParams("adamw", 0.01, 1.0, 0.9),
-    )
-    whole, killed, resumed = (
-        make_run(cases, tmp_path / name, chosen, monitored=cases, **changes)
-        for name in ("whole", "killed", "killed")
-    )
-    train(whole, name="whole")
-    original, saved = checkpoint.write_json, []
-
-    def die_after(path, value):
-        original(path, value)
-        saved.append(value["entries"][0])
-        if (saved[-1]["epoch"], saved[-1]["step"]) == (1, 4):
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "write_json", die_after)
-        with pytest.raises(Killed):
-            train(killed, name="killed")
-
-    train(resumed, name="resumed")
-
-    assert saved[-1]["step"] == 4
-    assert digest(resumed.model) == digest(whole.model)
