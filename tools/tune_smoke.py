@@ -27,8 +27,8 @@ from pipeline import manifest, params
 from pipeline.classes import CLASSES
 from pipeline.command import run_stage
 from pipeline.images.synthetic import render
-from pipeline.network.study import COMPLETE, Trial
-from pipeline.network.tune_state import checkpoints_of, read_trials
+from pipeline.network.tune.state import checkpoints_of, read_trials
+from pipeline.network.tune.study import COMPLETE, Trial
 from pipeline.parallel import map_in_order
 from pipeline.shards.array_writer import write_array_shards
 from pipeline.storage import read_json

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.network.study import Trial
+from pipeline.network.tune.study import Trial
 from tools.tune_smoke import TUNE, compare, lay_out, spread
 
 VALUES = dict.fromkeys(TUNE["space"], 0.25)

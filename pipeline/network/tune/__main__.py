@@ -19,12 +19,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.command import run_stage
-from pipeline.network.search import Search, read_search
-from pipeline.network.search_space import settings_with
-from pipeline.network.study import COMPLETE, Trial, propose
-from pipeline.network.trial_job import Job
-from pipeline.network.tune_report import best_of, summarise, write_report
-from pipeline.network.tune_state import begin_or_resume, holding, save_trial
+from pipeline.network.tune.job import Job
+from pipeline.network.tune.report import best_of, summarise, write_report
+from pipeline.network.tune.search import Search, read_search
+from pipeline.network.tune.space import settings_with
+from pipeline.network.tune.state import begin_or_resume, holding, save_trial
+from pipeline.network.tune.study import COMPLETE, Trial, propose
 from pipeline.processes import map_in_processes
 
 RESUME = Path(".resume/tune")
@@ -100,7 +100,7 @@ def make_job(search: Search, args: argparse.Namespace, folder: Path, trials: lis
 
 def run_in_own_process(job: Job) -> Trial:
     """Run a trial; TensorFlow starts here, never in the process of the search."""
-    from pipeline.network.trial import run_trial
+    from pipeline.network.tune.trial import run_trial
 
     return run_trial(job)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.network.member_params import MemberParams
 from pipeline.network.train_params import TrainParams
-from pipeline.network.tune_params import PrunerParams
+from pipeline.network.tune.params import PrunerParams
 
 
 @dataclass(frozen=True)

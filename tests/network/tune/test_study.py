@@ -1,4 +1,4 @@
-"""Tests of `pipeline.network.study`: what is proposed, and what is pruned."""
+"""Tests of `pipeline.network.tune.study`: what is proposed, and what is pruned."""
 
 import math
 
@@ -7,8 +7,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from pipeline.network.study import Trial, importances, is_hopeless, propose, rebuild
-from pipeline.network.tune_params import PrunerParams, TuneParams
+from pipeline.network.tune.params import PrunerParams, TuneParams
+from pipeline.network.tune.study import Trial, importances, is_hopeless, propose, rebuild
 
 SPACE = {
     "member.batch_size": CategoricalDistribution([8, 16, 32]),

@@ -18,11 +18,11 @@ from pipeline.network.compiled import prepare_backend
 from pipeline.network.inputs import select_cases, set_inner_part_aside, split_fold
 from pipeline.network.members import build_member
 from pipeline.network.run import Run
-from pipeline.network.study import COMPLETE, FAILED, PRUNED, Trial, is_hopeless
 from pipeline.network.train import TrainingError, train
-from pipeline.network.trial_job import Job
-from pipeline.network.tune_cases import open_arrays, read_rows
-from pipeline.network.tune_state import checkpoints_of, holding
+from pipeline.network.tune.cases import open_arrays, read_rows
+from pipeline.network.tune.job import Job
+from pipeline.network.tune.state import checkpoints_of, holding
+from pipeline.network.tune.study import COMPLETE, FAILED, PRUNED, Trial, is_hopeless
 
 
 class _Pruned(Exception):

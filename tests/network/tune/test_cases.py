@@ -1,11 +1,11 @@
-"""Tests of `pipeline.network.tune_cases`: what a search must never see."""
+"""Tests of `pipeline.network.tune.cases`: what a search must never see."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline import manifest
-from pipeline.network.tune_cases import cases_sha256, open_arrays, prior_loss, read_rows
+from pipeline.network.tune.cases import cases_sha256, open_arrays, prior_loss, read_rows
 from pipeline.shards.array_writer import write_array_shards
 
 FOLDS = ["test", "0", "1", "2", "1", "2", "2", "test"]

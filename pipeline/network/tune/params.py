@@ -43,7 +43,7 @@ class TuneParams:
         startup_trials: First ones, drawn at random.
         inner_folds: Each is left out of training and scored in turn; a trial's value is the mean.
         pruner: When a trial ends early.
-        space: From names such as `member.head.dropout` to ranges, see `network.search_space`.
+        space: From names such as `member.head.dropout` to ranges, see `tune.space`.
     """
 
     seed: int

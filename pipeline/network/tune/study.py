@@ -12,8 +12,8 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from pipeline.network.search_space import Space
-from pipeline.network.tune_params import PrunerParams, TuneParams
+from pipeline.network.tune.params import PrunerParams, TuneParams
+from pipeline.network.tune.space import Space
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}

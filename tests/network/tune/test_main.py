@@ -20,12 +20,12 @@ from ruamel.yaml import YAML
 
 from pipeline import manifest
 from pipeline.classes import CLASSES
-from pipeline.network.search_space import nest
-from pipeline.network.tune_state import checkpoints_of, read_trials
+from pipeline.network.tune.space import nest
+from pipeline.network.tune.state import checkpoints_of, read_trials
 from pipeline.shards.array_writer import write_array_shards
 from tests.network.networks import bright_ninths, settings, small_member
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COMMAND = ["--member", "m", "manifest.csv", "arrays", "report"]
 STATE = Path(".resume/tune/m")
 TUNE = {

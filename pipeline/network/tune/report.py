@@ -9,10 +9,10 @@ import pandas as pd
 from optuna.distributions import CategoricalDistribution
 from ruamel.yaml import YAML
 
-from pipeline.network import tune_charts
-from pipeline.network.search import Search
-from pipeline.network.search_space import nest
-from pipeline.network.study import COMPLETE, FAILED, PRUNED, Trial, importances
+from pipeline.network.tune import charts
+from pipeline.network.tune.search import Search
+from pipeline.network.tune.space import nest
+from pipeline.network.tune.study import COMPLETE, FAILED, PRUNED, Trial, importances
 from pipeline.page import Picture, Section, read_picture, render_page, save_table, view_table
 from pipeline.storage import atomic_folder, atomic_write
 
@@ -57,7 +57,7 @@ def trials_table(search: Search, trials: list[Trial]) -> pd.DataFrame:
             "trial": trial.number,
             "state": trial.state,
             "value": math.nan if trial.value is None else trial.value,
-            "last_loss": tune_charts.last_loss(trial),
+            "last_loss": charts.last_loss(trial),
             "epochs": sum(map(len, trial.losses)),
             "seconds": trial.seconds,
             **{name: trial.params[name] for name in search.space},
@@ -159,13 +159,13 @@ def _describe_trials(search: Search, trials: list[Trial], folder: Path) -> Secti
     if not shown.reason.any():
         shown = shown.drop(columns="reason")
     caption = "Trials; last_loss where a trial ended, seconds of its training steps"
-    tune_charts.draw_progress(trials, search.prior, folder / "progress.png")
+    charts.draw_progress(trials, search.prior, folder / "progress.png")
     text = _caption(search, trials, "The value of each trial; pruned ones at their last loss.")
     return Section("Trials", [], [view_table(shown, caption)], [_show(folder, "progress", text)])
 
 
 def _describe_parameters(search: Search, trials: list[Trial], folder: Path) -> Section:
-    tune_charts.draw_parameters(trials, search.space, search.prior, folder / "parameters.png")
+    charts.draw_parameters(trials, search.space, search.prior, folder / "parameters.png")
     text = _caption(search, trials, "Each parameter against the value; pruned at their last loss.")
     pictures = [_show(folder, "parameters", text)]
     shares = importances(trials, search.space, search.settings.seed)
@@ -175,7 +175,7 @@ def _describe_parameters(search: Search, trials: list[Trial], folder: Path) -> S
         "ranges give others, and few trials give unsteady ones. Pruned trials are not in them."
     )
     if shares:
-        tune_charts.draw_importances(shares, folder / "importances.png")
+        charts.draw_importances(shares, folder / "importances.png")
         pictures.append(_show(folder, "importances", "What the differences go back to."))
     else:
         note = f"No importances: they take four complete trials that differ. Got: {complete}."
@@ -186,7 +186,7 @@ def _describe_curves(
     search: Search, trials: list[Trial], best: Trial | None, folder: Path
 ) -> Section:
     number, folds = best.number if best else None, search.settings.inner_folds
-    tune_charts.draw_curves(trials, number, folds, search.prior, folder / "curves.png")
+    charts.draw_curves(trials, number, folds, search.prior, folder / "curves.png")
     text = "Blue: the best trial. Grey: complete ones. Red, ending in a cross: pruned or failed."
     return Section(
         "Learning curves", [], [], [_show(folder, "curves", _caption(search, trials, text))]
@@ -194,7 +194,7 @@ def _describe_curves(
 
 
 def _caption(search: Search, trials: list[Trial], text: str) -> str:
-    top = tune_charts.ceiling(trials, search.prior)
+    top = charts.ceiling(trials, search.prior)
     return f"{text} Losses above {top:.3g} are drawn there."
 
 

@@ -1,4 +1,4 @@
-"""Tests of `pipeline.network.search_space`: names and ranges, before any trial."""
+"""Tests of `pipeline.network.tune.space`: names and ranges, before any trial."""
 
 import copy
 from pathlib import Path
@@ -7,9 +7,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from pipeline import params
-from pipeline.network.search_space import SpaceError, read_space, settings_with
+from pipeline.network.tune.space import SpaceError, read_space, settings_with
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeline import params
 from pipeline.network.member_params import MemberParams
-from pipeline.network.search_space import Space, read_space
 from pipeline.network.train_params import TrainParams
-from pipeline.network.tune_cases import cases_sha256, open_arrays, prior_loss, read_rows
-from pipeline.network.tune_params import TuneParams
+from pipeline.network.tune.cases import cases_sha256, open_arrays, prior_loss, read_rows
+from pipeline.network.tune.params import TuneParams
+from pipeline.network.tune.space import Space, read_space
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
-"""Tests of `pipeline.network.tune_state`: what a search goes on from."""
+"""Tests of `pipeline.network.tune.state`: what a search goes on from."""
 
 import re
 from dataclasses import replace
 
 import pytest
 
-from pipeline.network.study import Trial
-from pipeline.network.tune_state import (
+from pipeline.network.tune.state import (
     SearchError,
     begin_or_resume,
     checkpoints_of,
@@ -14,6 +13,7 @@ from pipeline.network.tune_state import (
     read_trials,
     save_trial,
 )
+from pipeline.network.tune.study import Trial
 
 RECIPE = {"tune.seed": 1, "tune.space": {"a": {"low": 0.0, "high": 1.0}}, "cases": "ab"}
 TRIAL = Trial(0, {"a": 0.1 + 0.2}, "complete", 1 / 3, [[2 / 3, 1 / 3]], "", 1.5)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.network.study import Trial
+from pipeline.network.tune.study import Trial
 from pipeline.storage import atomic_write, read_json, write_json
 
 SEARCH = "search.json"

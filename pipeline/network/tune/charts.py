@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from pipeline.figure import COLOURS, drawn_to
-from pipeline.network.search_space import Space
-from pipeline.network.study import COMPLETE, PRUNED, Trial
+from pipeline.network.tune.space import Space
+from pipeline.network.tune.study import COMPLETE, PRUNED, Trial
 
 BEST, OTHER, ENDED = COLOURS[0], "0.55", COLOURS[5]
 COLUMNS = 3

@@ -1,0 +1,1 @@
+"""Search over a member's parameters: `python -m pipeline.network.tune`."""
