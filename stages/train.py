@@ -16,6 +16,8 @@ import pandas as pd
 from pipeline import params
 from pipeline.command import run_stage
 from pipeline.network.compiled import prepare_backend
+from pipeline.network.distribution import choose_distribution, explaining_lost_hosts
+from pipeline.network.exchange import wait_for_chief
 from pipeline.network.inputs import (
     load_cases,
     select_cases,
@@ -38,12 +40,16 @@ def main(argv: list[str] | None = None) -> None:
     started = time.perf_counter()
     member = params.load(f"member.{args.member}", MemberParams)
     settings = params.load("train", TrainParams)
-    run = prepare_run(args, member, settings)
     name = f"{args.member}-{args.fold}"
-    explain_resuming(run.resume_folder, args)
-    outcome = train(run, name=name)
-    write_results(args, run, outcome, time.perf_counter() - started)
-    shutil.rmtree(run.resume_folder)
+    with explaining_lost_hosts(settings):
+        run = prepare_run(args, member, settings)
+        if run.distribution.is_chief:
+            explain_resuming(run.resume_folder, args)
+        outcome = train(run, name=name)
+        if run.distribution.is_chief:
+            write_results(args, run, outcome, time.perf_counter() - started)
+            shutil.rmtree(run.resume_folder)
+        wait_for_chief(run.distribution)
     last = outcome.history[-1]
     print(
         f"train: {name}, {len(run.training)} images, {len(outcome.history)} epochs, "
@@ -103,6 +109,7 @@ def write_results(args: argparse.Namespace, run: Run, outcome: Outcome, seconds:
 def prepare_run(args: argparse.Namespace, member: MemberParams, settings: TrainParams) -> Run:
     """Build the member and gather its cases."""
     prepare_backend()
+    distribution = choose_distribution(member, settings)
     # Python's, NumPy's and the backend's generators: initial weights depend on the seed alone.
     keras.utils.set_random_seed(settings.seed)
     frame, shards = load_cases(args.table, args.arrays)
@@ -111,15 +118,18 @@ def prepare_run(args: argparse.Namespace, member: MemberParams, settings: TrainP
     if share := settings.early_stopping.inner_share:
         training, inner = set_inner_part_aside(training, share, settings.seed)
         monitored = select_cases(inner, shards)
+    with distribution.scope():
+        model = build_member(member, training=True)
     return Run(
-        model=build_member(member, training=True),
+        model=model,
         member=member,
         settings=settings,
         training=select_cases(training, shards),
         monitored=monitored,
         held_out=select_cases(parts["out_of_fold"], shards),
         resume_folder=RESUME / f"{args.member}-{args.fold}",
-        live_folder=args.target / "live",
+        live_folder=args.target / "live" if distribution.is_chief else None,
+        distribution=distribution,
     )
 
 

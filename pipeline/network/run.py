@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from pipeline.network.distribution import ONE_DEVICE, Distribution
 from pipeline.network.inputs import Cases
 from pipeline.network.member_params import MemberParams
 from pipeline.network.train_params import TrainParams
@@ -17,7 +18,7 @@ class Run:
     """One training run: what is trained, how, on what, and where it resumes.
 
     Attributes:
-        model: Freshly built member.
+        model: Freshly built member, in the scope of `distribution`.
         member: Its section of `params.yaml`.
         settings: Section `train`.
         training: Cases that are trained on.
@@ -25,6 +26,7 @@ class Run:
         held_out: Cases of the fold left out, looked at after each epoch and never chosen by.
         resume_folder: Where checkpoints are kept, outside DVC's outs.
         live_folder: Of DVCLive; `None` writes none.
+        distribution: The devices, as `settings.devices` asks.
     """
 
     model: keras.Model
@@ -35,6 +37,14 @@ class Run:
     held_out: Cases
     resume_folder: Path
     live_folder: Path | None
+    distribution: Distribution = ONE_DEVICE
+
+    def __post_init__(self) -> None:
+        if self.distribution.devices != self.settings.devices:
+            raise ValueError(
+                "distribution must be that of settings.devices. "
+                f"Got: {self.distribution.devices!r} and {self.settings.devices!r}."
+            )
 
 
 def fingerprint(run: Run) -> str:
