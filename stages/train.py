@@ -5,6 +5,7 @@ models/train/b4-0
 """
 
 import argparse
+import contextlib
 import math
 import time
 from pathlib import Path
@@ -15,12 +16,13 @@ import pandas as pd
 from pipeline import params
 from pipeline.command import run_stage
 from pipeline.network.compiled import prepare_backend
-from pipeline.network.inputs import (
-    load_cases,
-    select_cases,
-    set_inner_part_aside,
-    split_fold,
+from pipeline.network.distribution import (
+    Distribution,
+    choose_distribution,
+    explaining_lost_hosts,
 )
+from pipeline.network.exchange import wait_for_chief
+from pipeline.network.inputs import gather_fold, load_cases
 from pipeline.network.member_params import MemberParams
 from pipeline.network.members import build_member
 from pipeline.network.resume_folder import discard_resume_folder, hold_resume_folder
@@ -40,19 +42,20 @@ def main(argv: list[str] | None = None) -> None:
     member = params.load(f"member.{args.member}", MemberParams)
     settings = params.load("train", TrainParams)
     name = f"{args.member}-{args.fold}"
-    with hold_resume_folder(RESUME / name):
-        remove_partial_files(args.target)
-        run = prepare_run(args, member, settings)
-        explain_resuming(run.resume_folder, args)
-        outcome = train(run, name=name)
-        try:
-            write_results(args, run, outcome, time.perf_counter() - started)
-        except OSError as error:
-            raise ValueError(
-                f"{args.target} must be written. Got: {error}. Training is done and kept in "
-                f"{run.resume_folder}: make room and run the same command again."
-            ) from error
-        discard_resume_folder(run.resume_folder)
+    with explaining_lost_hosts(settings):
+        prepare_backend()
+        distribution = choose_distribution(member, settings)
+        folder = RESUME / name
+        # Of several hosts the chief alone writes.
+        with hold_resume_folder(folder) if distribution.is_chief else contextlib.nullcontext():
+            run = prepare_run(args, member, settings, distribution)
+            if distribution.is_chief:
+                remove_partial_files(args.target)
+                explain_resuming(folder, args)
+            outcome = train(run, name=name)
+            if distribution.is_chief:
+                keep_results(args, run, outcome, time.perf_counter() - started)
+            wait_for_chief(distribution)
     last = outcome.history[-1]
     print(
         f"train: {name}, {len(run.training)} images, {len(outcome.history)} epochs, "
@@ -76,6 +79,22 @@ def explain_resuming(folder: Path, args: argparse.Namespace) -> None:
             "their SHA-256 and the epochs so far. With other params or cases the run is refused:\n"
             "restore them, or delete this folder (`make clean-resume` deletes all) to begin anew.\n"
         )
+
+
+def keep_results(args: argparse.Namespace, run: Run, outcome: Outcome, seconds: float) -> None:
+    """Write what the run came to, then give up what it would resume from.
+
+    Raises:
+        ValueError: The results cannot be written; the run can be resumed to write them.
+    """
+    try:
+        write_results(args, run, outcome, seconds)
+    except OSError as error:
+        raise ValueError(
+            f"{args.target} must be written. Got: {error}. Training is done and kept in "
+            f"{run.resume_folder}: make room and run the same command again."
+        ) from error
+    discard_resume_folder(run.resume_folder)
 
 
 def write_results(args: argparse.Namespace, run: Run, outcome: Outcome, seconds: float) -> None:
@@ -108,26 +127,30 @@ def write_results(args: argparse.Namespace, run: Run, outcome: Outcome, seconds:
     )
 
 
-def prepare_run(args: argparse.Namespace, member: MemberParams, settings: TrainParams) -> Run:
+def prepare_run(
+    args: argparse.Namespace,
+    member: MemberParams,
+    settings: TrainParams,
+    distribution: Distribution,
+) -> Run:
     """Build the member and gather its cases."""
-    prepare_backend()
     # Python's, NumPy's and the backend's generators: initial weights depend on the seed alone.
     keras.utils.set_random_seed(settings.seed)
     frame, shards = load_cases(args.table, args.arrays)
-    parts = split_fold(frame, args.fold)
-    training, monitored = parts["training"], None
-    if share := settings.early_stopping.inner_share:
-        training, inner = set_inner_part_aside(training, share, settings.seed)
-        monitored = select_cases(inner, shards)
+    inner_share = settings.early_stopping.inner_share
+    cases = gather_fold(frame, shards, args.fold, inner_share=inner_share, seed=settings.seed)
+    with distribution.scope():
+        model = build_member(member, training=True)
     return Run(
-        model=build_member(member, training=True),
+        model=model,
         member=member,
         settings=settings,
-        training=select_cases(training, shards),
-        monitored=monitored,
-        held_out=select_cases(parts["out_of_fold"], shards),
+        training=cases.training,
+        monitored=cases.monitored,
+        held_out=cases.held_out,
         resume_folder=RESUME / f"{args.member}-{args.fold}",
-        live_folder=args.target / "live",
+        live_folder=args.target / "live" if distribution.is_chief else None,
+        distribution=distribution,
     )
 
 

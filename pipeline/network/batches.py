@@ -1,4 +1,4 @@
-"""Batches of one epoch as the compiled step takes them."""
+"""Batches of one epoch as the compiled step takes them: this process's part of each."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ class BatchReader:
 
     def __init__(self, run: Run, plan: EpochPlan, epoch: int, weights: np.ndarray) -> None:
         self._cases, self._plan, self._weights = run.training, plan, weights
-        self._parts = run.member.accumulation_steps
+        self._parts, self._distribution = run.member.accumulation_steps, run.distribution
         settings = run.settings
         self._drawn = [
             draw_augmentation(
@@ -37,7 +37,7 @@ class BatchReader:
         rows, again = self._plan.rows[index], self._plan.repetitions[index]
         parts = max(1, min(self._parts, len(rows)))
         return [
-            self._batch(part, turn)
+            self._batch(self._distribution.own_rows(part), self._distribution.own_rows(turn))
             for part, turn in zip(
                 np.array_split(rows, parts), np.array_split(again, parts), strict=True
             )

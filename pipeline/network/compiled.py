@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from pipeline.network.batch import Batch, Result
+from pipeline.network.distribution import Distribution
 from pipeline.network.train_params import TrainParams
 
 # Pixels and demographics of a batch in, `(batch, 9)` float32 out.
@@ -42,6 +43,7 @@ def make_step(
     variables: list[keras.Variable],
     optimizer: keras.Optimizer,
     settings: TrainParams,
+    distribution: Distribution,
 ) -> Step:
     """Compile a step.
 
@@ -50,11 +52,16 @@ def make_step(
         variables: Of these, those that train.
         optimizer: Built for `variables`.
         settings: Loss, augmentation and how to compile.
+        distribution: The devices; model and optimizer were built in its scope.
     """
     if keras.backend.backend() == "jax":
         from pipeline.network.jax_compiled import JaxStep
 
-        return JaxStep(model, variables, optimizer, settings)
+        return JaxStep(model, variables, optimizer, settings, distribution)
+    if distribution.strategy:
+        from pipeline.network.tensorflow_replicas import ReplicatedStep
+
+        return ReplicatedStep(model, variables, optimizer, settings, distribution)
     from pipeline.network.tensorflow_compiled import TensorFlowStep
 
     return TensorFlowStep(model, variables, optimizer, settings)

@@ -106,3 +106,42 @@ def set_inner_part_aside(
         warnings.simplefilter("ignore", UserWarning)
         kept, inner = next(splitter.split(frame, frame.diagnosis, frame.group_id))
     return frame.iloc[kept], frame.iloc[inner]
+
+
+@dataclass(frozen=True)
+class FoldCases:
+    """The cases of a training run.
+
+    Attributes:
+        training: Trained on.
+        monitored: The inner part, by which weights are chosen; `None` where none is set aside.
+        held_out: Of the fold left out.
+    """
+
+    training: Cases
+    monitored: Cases | None
+    held_out: Cases
+
+
+def gather_fold(
+    frame: pd.DataFrame, shards: ArrayShards, fold: int, *, inner_share: float, seed: int
+) -> FoldCases:
+    """Gather what is trained on, monitored and left out where one fold is.
+
+    Args:
+        frame: Table of the split.
+        shards: Arrays of the member.
+        fold: The fold left out.
+        inner_share: Of `set_inner_part_aside`; 0 sets nothing aside.
+        seed: Of that choice.
+
+    Raises:
+        ValueError: A part that training needs is empty.
+    """
+    parts = split_fold(frame, fold)
+    training, monitored = parts["training"], None
+    if inner_share:
+        training, inner = set_inner_part_aside(training, inner_share, seed)
+        monitored = select_cases(inner, shards)
+    held_out = select_cases(parts["out_of_fold"], shards)
+    return FoldCases(select_cases(training, shards), monitored, held_out)

@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pipeline.network.augmentation.apply import apply_augmentation
 from pipeline.network.batch import Batch, Result
+from pipeline.network.distribution import Distribution
 from pipeline.network.members import logits_model
 from pipeline.network.objective import case_losses
 from pipeline.network.train_params import TrainParams
@@ -17,8 +19,17 @@ from pipeline.network.train_params import TrainParams
 State = tuple[list[jax.Array], list[jax.Array], list[jax.Array]]
 
 
+def count_devices() -> int:
+    """Return how many devices of this machine JAX computes on."""
+    return jax.local_device_count()
+
+
 class JaxStep:
-    """One optimizer step; between `begin` and `end` the state lives here, not in the variables."""
+    """One optimizer step; between `begin` and `end` the state lives here, not in the variables.
+
+    Over several devices the batch is parted and everything else is on each of them; JAX computes
+    what one device would, batch normalisation and dropout included, to rounding.
+    """
 
     def __init__(
         self,
@@ -26,6 +37,7 @@ class JaxStep:
         variables: list[keras.Variable],
         optimizer: keras.Optimizer,
         settings: TrainParams,
+        distribution: Distribution,
     ) -> None:
         self._network = logits_model(model)
         self._taken = len(model.inputs)  # a member without demographics takes pixels alone
@@ -39,12 +51,17 @@ class JaxStep:
             raise ValueError("variables must be those that train in the network.")
         self._rate_at = [v is optimizer.learning_rate for v in optimizer.variables].index(True)
         self._state: State = ([], [], [])
-        self._compiled = jax.jit(self._take, donate_argnums=0)
+        self._on_each = self._parted = None
+        if distribution.devices == "all":
+            mesh = Mesh(np.array(jax.local_devices()), ("batch",))
+            self._on_each = NamedSharding(mesh, PartitionSpec())
+            self._parted = NamedSharding(mesh, PartitionSpec("batch"))
+        self._compiled = jax.jit(self._take, donate_argnums=0, out_shardings=self._on_each)
 
     def begin(self) -> None:
         """Copy the variables' values, as the step gives its inputs away."""
         self._state = tuple(
-            [jnp.array(variable.value) for variable in part]
+            [self._placed(jnp.array(variable.value), self._on_each) for variable in part]
             for part in (self._trained, self._others, self._optimizer.variables)
         )
 
@@ -54,12 +71,16 @@ class JaxStep:
             (self._trained, self._others, self._optimizer.variables), self._state, strict=True
         ):
             for variable, value in zip(part, values, strict=True):
-                variable.assign(value)
+                variable.assign(value.addressable_data(0) if self._on_each else value)
 
     def __call__(self, batch: Batch, learning_rate: float) -> Result:
         arrays = (batch.pixels, batch.demographics, batch.labels, batch.weights, batch.drawn)
+        arrays = tuple(self._placed(array, self._parted) for array in arrays)
         self._state, scalars = self._compiled(self._state, arrays, jnp.float32(learning_rate))
         return Result(*scalars)
+
+    def _placed(self, array: Any, sharding: NamedSharding | None) -> Any:
+        return jax.device_put(array, sharding) if sharding else array
 
     def _take(
         self, state: State, arrays: tuple[jax.Array, ...], rate: jax.Array

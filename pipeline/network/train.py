@@ -16,25 +16,18 @@ from pipeline.network.checkpoint import (
     Checkpoint,
     check_shapes,
     checkpoint_bytes,
-    load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
 )
-from pipeline.network.compiled import Predictor, Step, is_out_of_memory, make_predictor, make_step
+from pipeline.network.compiled import Step, is_out_of_memory, make_predictor, make_step
 from pipeline.network.epoch import EpochPlan, plan_epoch, read_ahead
-from pipeline.network.inputs import Cases
+from pipeline.network.exchange import load_together
+from pipeline.network.monitor import score
 from pipeline.network.objective import class_weights
 from pipeline.network.optimizers import averaged_weights
 from pipeline.network.phases import Phase, enter, make_phases, phase_of, rate_at
-from pipeline.network.predict import predict_cases
-from pipeline.network.run import Run, fingerprint
+from pipeline.network.run import Run, TrainingError, fingerprint
 from pipeline.network.watch import Speed, Watch
-
-SCORED_AT_ONCE = 64  # images, after each epoch
-
-
-class TrainingError(ValueError):
-    """Training cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,8 @@ class _Training:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.phases = make_phases(run.model, run.member, run.settings)
+        with run.distribution.scope():
+            self.phases = make_phases(run.model, run.member, run.settings)
         optimizers = [variable for phase in self.phases for variable in phase.optimizer.variables]
         self.variables = [*run.model.variables, *optimizers]
         self.recipe = fingerprint(run)
@@ -92,6 +86,7 @@ class _Training:
         for row in self.history:
             self._tell(row)
         plan = self._plan(0)
+        self.run.distribution.check_batch(plan.rows.shape[1], self.run.member.accumulation_steps)
         watch = Watch(
             name,
             epochs=self.run.member.epochs,
@@ -112,7 +107,8 @@ class _Training:
                 self._tell(self.history[-1])
                 steps, partial = 0, _no_losses()
         self._take_final_weights()
-        return Outcome(self.history, checkpoint_bytes(self.run.resume_folder))
+        size = checkpoint_bytes(self.run.resume_folder) if self.run.distribution.is_chief else 0
+        return Outcome(self.history, size)
 
     def _tell(self, row: dict[str, Any]) -> None:
         if self.run.after_epoch:
@@ -120,7 +116,7 @@ class _Training:
 
     def _restore(self) -> tuple[int, dict[str, list[float]]]:
         """Take over a checkpoint; return the steps and losses of its unfinished epoch."""
-        found = load_checkpoint(self.run.resume_folder, self.recipe)
+        found = load_together(self.run.distribution, self.run.resume_folder, self.recipe)
         if not found:
             return 0, _no_losses()
         check_shapes(self.run.resume_folder, found, [tuple(v.shape) for v in self.variables])
@@ -131,7 +127,10 @@ class _Training:
 
     def _compile(self, phase: Phase) -> Step:
         enter(phase, self.run.model, self.run.member)
-        return make_step(self.run.model, phase.variables, phase.optimizer, self.run.settings)
+        run = self.run
+        return make_step(
+            run.model, phase.variables, phase.optimizer, run.settings, run.distribution
+        )
 
     def _plan(self, epoch: int) -> EpochPlan:
         settings, labels = self.run.settings, self.run.training.labels
@@ -212,14 +211,16 @@ class _Training:
         run, epoch = self.run, len(self.history)
         with averaged_weights(phase.variables, phase.optimizer):
             if run.monitored:
-                row |= score(run.monitored, self.predictor, "inner")
-            row |= score(run.held_out, self.predictor, "held_out")
+                row |= score(run.monitored, self.predictor, "inner", run.distribution)
+            row |= score(run.held_out, self.predictor, "held_out", run.distribution)
             self.history.append({"epoch": epoch + 1, **row})
             if run.settings.early_stopping.patience and self._best_epoch() == epoch:
                 self.best = [np.asarray(variable) for variable in run.model.variables]
         self._save(epoch + 1, 0, {})
 
     def _save(self, epoch: int, step: int, losses: dict[str, list[float]]) -> None:
+        if not self.run.distribution.is_chief:
+            return
         arrays = [np.asarray(variable) for variable in self.variables]
         state = Checkpoint(epoch, step, arrays, self.best, self.history, losses)
         save_checkpoint(self.run.resume_folder, state, self.recipe)
@@ -247,22 +248,6 @@ class _Training:
 
 def _no_losses() -> dict[str, list[float]]:
     return {"loss": [], "accuracy": [], "gradient_norm": []}
-
-
-def score(cases: Cases, predictor: Predictor, name: str) -> dict[str, float]:
-    """Return the log-loss and accuracy of a part, as columns of the history."""
-    probabilities = predict_cases(predictor, cases, batch_size=SCORED_AT_ONCE)
-    bad = int((~np.isfinite(probabilities)).any(axis=1).sum())
-    if bad:
-        raise TrainingError(
-            f"probabilities must be finite. Got: {bad} of {len(cases)} {name} cases where they are "
-            "not; lower peak_learning_rate, lengthen warmup_epochs or set optimizer.clip_norm."
-        )
-    of_truth = probabilities[np.arange(len(cases)), cases.labels]
-    return {
-        f"{name}_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
-        f"{name}_accuracy": float((probabilities.argmax(axis=1) == cases.labels).mean()),
-    }
 
 
 def reseed(model: keras.Model, seed: int, epoch: int) -> None:

@@ -14,10 +14,12 @@ from pipeline.network import backbones, tensorflow_compiled
 from pipeline.network import train as loop
 from pipeline.network.checkpoint import CheckpointError, load_checkpoint, newest_checkpoint
 from pipeline.network.compiled import make_predictor
+from pipeline.network.distribution import ONE_DEVICE
 from pipeline.network.member_params import HeadParams
 from pipeline.network.members import backbone_of, build_member
-from pipeline.network.run import Run, fingerprint
-from pipeline.network.train import TrainingError, reseed, score, train
+from pipeline.network.monitor import score
+from pipeline.network.run import Run, TrainingError, fingerprint
+from pipeline.network.train import reseed, train
 from pipeline.network.train_params import EarlyStoppingParams, LossParams, OptimizerParams
 from pipeline.network.watch import Watch
 from tests.network.networks import NO_AUGMENTATION, bright_ninths, settings, small_member
@@ -323,7 +325,7 @@ def test_probabilities_that_are_not_finite_stop_the_run(cases, tmp_path):
     model.get_layer("logits").bias.assign(np.full(9, np.nan))
 
     with pytest.raises(TrainingError, match="Got: 45 of 45 held_out cases"):
-        score(cases, make_predictor(model), "held_out")
+        score(cases, make_predictor(model), "held_out", ONE_DEVICE)
 
 
 def test_hook_hears_of_each_epoch_once_those_restored_first_and_may_end_the_run(cases, tmp_path):
@@ -441,7 +443,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(cases, tmp_path):
     losses = [row["inner_loss"] for row in outcome.history]
     best = int(np.argmin(losses))
     assert len(losses) == best + 3 < 12
-    found = score(cases, make_predictor(run.model), "inner")["inner_loss"]
+    found = score(cases, make_predictor(run.model), "inner", ONE_DEVICE)["inner_loss"]
     assert found == pytest.approx(losses[best], rel=1e-4)
 
 
@@ -455,5 +457,5 @@ def test_averaged_weights_are_what_is_scored_and_kept(cases, tmp_path):
     outcome = train(averaged, name="averaged")
 
     assert digest(plain.model) != digest(averaged.model)
-    found = score(cases, make_predictor(averaged.model), "held_out")["held_out_loss"]
+    found = score(cases, make_predictor(averaged.model), "held_out", ONE_DEVICE)["held_out_loss"]
     assert found == pytest.approx(outcome.history[-1]["held_out_loss"], rel=1e-4)

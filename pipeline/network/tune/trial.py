@@ -5,6 +5,7 @@ resumes from its own checkpoints, and ends with the process that started it, eve
 killed: two processes must not train into one folder.
 """
 
+import dataclasses
 import multiprocessing
 import os
 import threading
@@ -15,10 +16,11 @@ import numpy as np
 
 from pipeline.network.checkpoint import DivergedError
 from pipeline.network.compiled import prepare_backend
-from pipeline.network.inputs import select_cases, set_inner_part_aside, split_fold
+from pipeline.network.distribution import ONE_DEVICE
+from pipeline.network.inputs import gather_fold
 from pipeline.network.members import build_member
-from pipeline.network.run import Run
-from pipeline.network.train import TrainingError, train
+from pipeline.network.run import Run, TrainingError
+from pipeline.network.train import train
 from pipeline.network.tune.cases import open_arrays, read_rows
 from pipeline.network.tune.job import Job
 from pipeline.network.tune.state import checkpoints_of, holding
@@ -83,23 +85,22 @@ def _score(job: Job, fold: int, progress: _Progress) -> float:
 def _prepare(job: Job, fold: int, progress: _Progress) -> Run:
     """Build the member and gather its cases, as stage `train` does."""
     prepare_backend()
-    keras.utils.set_random_seed(job.settings.seed)
+    settings = dataclasses.replace(job.settings, devices="one")
+    keras.utils.set_random_seed(settings.seed)
     rows = read_rows(job.table, job.outer_fold, job.inner_folds)
     shards = open_arrays(rows, job.arrays)
-    parts = split_fold(rows, fold)
-    training, monitored = parts["training"], None
-    if share := job.settings.early_stopping.inner_share:
-        training, inner = set_inner_part_aside(training, share, job.settings.seed)
-        monitored = select_cases(inner, shards)
+    inner_share = settings.early_stopping.inner_share
+    cases = gather_fold(rows, shards, fold, inner_share=inner_share, seed=settings.seed)
     return Run(
         model=build_member(job.member, training=True),
         member=job.member,
-        settings=job.settings,
-        training=select_cases(training, shards),
-        monitored=monitored,
-        held_out=select_cases(parts["out_of_fold"], shards),
+        settings=settings,
+        training=cases.training,
+        monitored=cases.monitored,
+        held_out=cases.held_out,
         resume_folder=checkpoints_of(job.folder, job.number) / f"fold-{fold}",
         live_folder=None,
+        distribution=ONE_DEVICE,
         after_epoch=progress.after_epoch,
     )
 
