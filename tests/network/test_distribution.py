@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 900  # for a process here; other work on the machine slows it several times over
 SECONDS_TO_NOTICE = 120  # that a host has died; 7 were seen
 
-# Float32 sums of 16 cases in another order differ by 1.2e-7 after 12 steps, of 24 by as much; a
-# planted fault shows at 5.8e-2. A hundred times the first leaves room for other processors.
+# Summed in another order, loss and gradient norm of 12 steps differ by 1.0e-7 of their largest; the
+# planted faults by 7.9e-2 and 1. A hundred times the first leaves room for other processors.
 TOLERANCE = 1e-5
 
 # No dropout and frozen statistics: the only layers whose result depends on who shares a batch.
@@ -187,9 +187,9 @@ def test_all_hosts_end_in_the_same_weights(several):
 @pytest.mark.parametrize("devices", ["all", "hosts"])
 def test_replicas_that_normalise_and_drop_by_themselves_train_as_well(one, several, devices):
     """A replica sees 8 of 16 images, so its statistics are noisier; the mean loss of the last
-    epoch stays among those of three seeds on one device, give or take a fifth of their mean."""
+    epoch stays among those of three seeds on one device, give or take a tenth of their mean."""
     losses = [result["history"][-1]["loss"] for result in one["random"]]
-    margin = np.mean(losses) / 5
+    margin = np.mean(losses) / 10
 
     for result in several[devices]:
         loss = result["random"]["history"][-1]["loss"]
@@ -215,7 +215,7 @@ def test_jax_over_two_devices_trains_as_on_one(folder):
     ((one, both),) = results_of(folder, "jax", jobs, start=folder / "jax.npz", **parted)
 
     assert one["sha256"] != both["sha256"]  # the batch was parted
-    assert traces_differ(both, one) < 100 * TOLERANCE
+    assert traces_differ(both, one) < 10 * TOLERANCE  # 1.1e-6 was seen
 
 
 def run_on_hosts(project):  # noqa: F811
