@@ -434,17 +434,19 @@ def test_frozen_backbone_does_not_move_until_its_epochs_are_over(cases, tmp_path
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(cases, tmp_path):
-    """A rate that is far too high makes the inner loss worse and worse."""
-    chosen = settings(early_stopping=EarlyStoppingParams(2, 0.2))
-    run = make_run(cases, tmp_path, chosen, monitored=cases, epochs=12, peak_learning_rate=0.5)
+    """The better the truth is learnt, the worse is the loss on cases whose labels are wrong."""
+    chosen = settings(early_stopping=EarlyStoppingParams(2, 0.2), augment=NO_AUGMENTATION)
+    wrong = replace(cases, labels=(cases.labels + 1) % 9)
+    run = make_run(cases, tmp_path, chosen, monitored=wrong, epochs=12, peak_learning_rate=3e-3)
 
     outcome = train(run, name="stops")
 
     losses = [row["inner_loss"] for row in outcome.history]
     best = int(np.argmin(losses))
     assert len(losses) == best + 3 < 12
-    found = score(cases, make_predictor(run.model), "inner", ONE_DEVICE)["inner_loss"]
+    found = score(wrong, make_predictor(run.model), "inner", ONE_DEVICE)["inner_loss"]
     assert found == pytest.approx(losses[best], rel=1e-4)
+    assert losses[-1] > losses[best]
 
 
 def test_averaged_weights_are_what_is_scored_and_kept(cases, tmp_path):
