@@ -1,6 +1,8 @@
 """Apply a function to many items in processes of this machine, results in their order."""
 
+import contextlib
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +17,21 @@ AHEAD = 4  # results that may wait per worker, so that a slow reader does not fi
 
 class ParallelError(ValueError):
     """A process died, here or on a cluster."""
+
+
+@contextlib.contextmanager
+def environment_of_children(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def map_in_processes(

@@ -14,7 +14,6 @@ With --gpu: B4, B5 and B7 at full size in bfloat16 through this project's JAX st
 
 import argparse
 import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from tqdm import tqdm
 
 from pipeline.command import run_stage
 from pipeline.deploy.machine import describe_machine
+from pipeline.processes import environment_of_children
 from pipeline.storage import write_json
 from tools.benchmark_part import goal, goals_table, rows_table
 from tools.training_case import MEMBERS, Case, Worker, make_case, write_images
@@ -122,17 +122,17 @@ def take_turns(
     Returns:
         By way: medians of `images_per_s` and `wait_share`, and `peak_mib`.
     """
-    os.environ.update(ENVIRONMENT)
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="benchmark-training-") as place:
         write_images(next(iter(cases.values())), Path(place))
         lines, processes = {}, []
-        for way, case in cases.items():
-            lines[way], theirs = context.Pipe()
-            process = context.Process(target=started[way], args=(theirs, case, Path(place)))
-            process.start()
-            theirs.close()
-            processes.append(process)
+        with environment_of_children(ENVIRONMENT):
+            for way, case in cases.items():
+                lines[way], theirs = context.Pipe()
+                process = context.Process(target=started[way], args=(theirs, case, Path(place)))
+                process.start()
+                theirs.close()
+                processes.append(process)
         try:
             return collect(lines, rounds)
         finally:

@@ -6,13 +6,13 @@ Nothing here imports TensorFlow, which that machine may lack.
 """
 
 import multiprocessing
-import os
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+from pipeline.processes import environment_of_children
 from tools.training_case import LEARNING_RATE, SEED, make_case
 
 BATCHES = {"b4": 8, "b5": 4, "b7": 4}  # the published ones
@@ -69,8 +69,8 @@ def compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def in_process(function: Callable[[str, int], Timed], name: str, batch: int) -> Timed | str:
     """Call a function in a fresh process; return the reason where it could not measure."""
-    os.environ.update(ENVIRONMENT)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with environment_of_children(ENVIRONMENT), ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
             return pool.submit(function, name, batch).result()
         except NotMeasuredError as error:
@@ -108,6 +108,7 @@ def make_jax_step(name: str, batch: int, *, input_px: int) -> Step:
     from pipeline.demographics import DEMOGRAPHICS_WIDTH
     from pipeline.network.augmentation.draw import draw_augmentation
     from pipeline.network.batch import Batch
+    from pipeline.network.distribution import ONE_DEVICE
     from pipeline.network.jax_compiled import JaxStep
     from pipeline.network.members import build_member
     from pipeline.network.optimizers import make_optimizer
@@ -119,7 +120,7 @@ def make_jax_step(name: str, batch: int, *, input_px: int) -> Step:
     model = build_member(member, training=True)
     variables = model.trainable_variables
     optimizer = make_optimizer(case.settings.optimizer, variables, accumulation_steps=1)
-    step = JaxStep(model, variables, optimizer, case.settings)
+    step = JaxStep(model, variables, optimizer, case.settings, ONE_DEVICE)
     side, rng = member.input_px, np.random.default_rng(SEED)
     options = {"seed": SEED, "epoch": 0, "count": batch, "size_px": side, "repetition": 0}
     arrays = Batch(

@@ -58,22 +58,24 @@ def test_accumulated_parts_make_one_step_of_their_mean():
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_average_of_the_weights_is_lent_and_taken_back(parts):
-    """After one step from 1 to w it is m · 1 + (1 - m) · w, however the batch was parted."""
+    """Keras begins with the weights after the first step; after the second they are averaged."""
     trained = variables()
     params = OptimizerParams("adam", 0, 0, 0.75)
     optimizer = make_optimizer(params, trained, accumulation_steps=parts)
     optimizer.learning_rate = 0.5
-    for _ in range(parts):
-        step(optimizer, trained)
-    moved = np.asarray(trained[0])
+    after = []
+    for _ in range(2):
+        for _ in range(parts):
+            step(optimizer, trained)
+        after.append(np.asarray(trained[0]))
 
     with averaged_weights(trained, optimizer):
         lent = np.asarray(trained[0])
 
-    np.testing.assert_array_equal(trained[0], moved)
-    assert (moved < lent).all() and (lent < 1).all()
+    np.testing.assert_array_equal(trained[0], after[1])
+    assert (after[1] < lent).all() and (lent < after[0]).all()
     if parts == 1:
-        np.testing.assert_allclose(lent, 0.75 + 0.25 * moved, rtol=1e-6)
+        np.testing.assert_allclose(lent, 0.75 * after[0] + 0.25 * after[1], rtol=1e-6)
 
 
 def test_first_phase_trains_what_follows_the_backbone_and_keeps_its_statistics():

@@ -29,7 +29,7 @@ from pathlib import Path
 count = 0
 for path in sorted(Path("pipeline/network").rglob("*.py")):
     name = ".".join(path.with_suffix("").parts)
-    if path.stem not in ("__init__", "tensorflow_compiled"):
+    if path.stem != "__init__" and not path.stem.startswith("tensorflow_"):
         importlib.import_module(name)
         count += 1
 print("imported", count)

@@ -164,9 +164,13 @@ def test_run_that_fails_gives_its_gpu_back(root):
     assert [line for line in ran(root) if line.startswith("end")] == ["end b7-0 0", "end b7-1 0"]
 
 
+# Signals as in a terminal: what runs in the background of a shell begins with some of them ignored.
 INTERRUPTED = """\
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import tools.side_by_side as it
 it.SECONDS_TO_END = 2
 it.train_side_by_side(Path(sys.argv[1]), ["b7-0", "b7-1", "b5-0"], it.places_here(2, []))

@@ -11,21 +11,18 @@ has ended goes on with more `--trials`; what it goes on from lies in `.resume/tu
 """
 
 import argparse
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pipeline.command import run_stage
-from pipeline.network.tune.job import Job
+from pipeline.network.tune.job import Job, run_in_own_process
 from pipeline.network.tune.report import best_of, summarise, write_report
 from pipeline.network.tune.search import Search, read_search
 from pipeline.network.tune.space import settings_with
 from pipeline.network.tune.state import begin_or_resume, holding, save_trial
 from pipeline.network.tune.study import COMPLETE, Trial, propose
-from pipeline.processes import map_in_processes
+from pipeline.processes import environment_of_children, map_in_processes
 
 RESUME = Path(".resume/tune")
 # Of the bar that a trial's training draws in its own process: below that of the trials, and gone
@@ -70,7 +67,7 @@ def run_trials(search: Search, args: argparse.Namespace, folder: Path, trials: l
     with tqdm(total=total, initial=len(trials), desc=f"tune {search.member}", unit="trial") as bar:
         while len(trials) < search.settings.trials:
             job = make_job(search, args, folder, trials)
-            with _environment(TRIAL_BAR):
+            with environment_of_children(TRIAL_BAR):
                 [trial] = map_in_processes(run_in_own_process, [job], 1)
             save_trial(folder, trial)
             trials.append(trial)
@@ -96,28 +93,6 @@ def make_job(search: Search, args: argparse.Namespace, folder: Path, trials: lis
         inner_folds=search.settings.inner_folds,
         folder=folder,
     )
-
-
-def run_in_own_process(job: Job) -> Trial:
-    """Run a trial; TensorFlow starts here, never in the process of the search."""
-    from pipeline.network.tune.trial import run_trial
-
-    return run_trial(job)
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables for the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the process of a trial is given, readable without Keras."""
+"""What the process of a trial is given, and how it begins; readable without Keras."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.network.member_params import MemberParams
 from pipeline.network.train_params import TrainParams
 from pipeline.network.tune.params import PrunerParams
+from pipeline.network.tune.study import Trial
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,10 @@ class Job:
     outer_fold: int
     inner_folds: tuple[int, ...]
     folder: Path
+
+
+def run_in_own_process(job: Job) -> Trial:
+    """Run a trial; TensorFlow starts here, never in the process of the search."""
+    from pipeline.network.tune.trial import run_trial
+
+    return run_trial(job)
