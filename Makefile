@@ -11,6 +11,8 @@ INSTALLED := $(VENV)/.installed
 GPU_INSTALLED := $(VENV)/.installed-gpu
 is_on = $(filter-out 0 no false,$(1))
 
+FAST_TESTS = $(PY) -m pytest -q -n auto --dist loadfile -m "not slow and not long"
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup repro train-parallel check test test-long format test-kill benchmark-full benchmark-data benchmark-training check-isic preview-augmentation measure-transfer tune-smoke download tables deps lock clean-resume
@@ -53,10 +55,12 @@ train-parallel: setup  ## Train and predict what is stale, a member on each GPU 
 check: $(INSTALLED)  ## Format and lint checks, fast tests: under a minute
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m pytest -q -n auto --dist loadfile -m "not slow and not long"
+	$(FAST_TESTS)
 
+# Slow tests one after another: B7's conversion alone takes 13 GB.
 test: $(INSTALLED)  ## Every test that CI runs
-	$(PY) -m pytest -q
+	$(FAST_TESTS)
+	$(PY) -m pytest -q -m "slow and not long"
 
 test-long: $(INSTALLED)  ## The tests that take longer than CI allows
 	$(PY) -m pytest -q -m long
