@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
 from pipeline.network.batch import Result
@@ -27,6 +26,7 @@ from pipeline.network.objective import class_weights
 from pipeline.network.optimizers import averaged_weights
 from pipeline.network.phases import Phase, enter, make_phases, phase_of, rate_at
 from pipeline.network.run import Run, TrainingError, fingerprint
+from pipeline.network.seeds import reseed
 from pipeline.network.watch import Speed, Watch
 
 
@@ -162,7 +162,7 @@ class _Training:
                 self._note(*waiting, losses, plan)
             waiting = (results, epoch, index)
             speed.step(plan.rows.shape[1], waited)
-            watch.step(epoch, plan.rows.shape[1], np.mean(losses["loss"] or [math.nan]), rate)
+            watch.step(epoch, plan.rows.shape[1], losses["loss"], rate)
             if self._saves_after(index, len(plan)):
                 self._note(*waiting, losses, plan)
                 waiting = None
@@ -248,12 +248,3 @@ class _Training:
 
 def _no_losses() -> dict[str, list[float]]:
     return {"loss": [], "accuracy": [], "gradient_norm": []}
-
-
-def reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Set every dropout's generator from (seed, epoch), so that a resumed epoch repeats exactly."""
-    for index, layer in enumerate(model._flatten_layers()):
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            state = np.random.SeedSequence([seed, epoch, 2, index]).generate_state(2)
-            generator.state.assign(state.astype(generator.state.dtype))

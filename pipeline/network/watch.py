@@ -51,13 +51,11 @@ class Watch:
         if self._live:
             self._live.end()
 
-    def step(self, epoch: int, images: int, loss: float, rate: float) -> None:
-        """Show a step: its mean loss so far and its learning rate."""
-        shown = {
-            "epoch": f"{epoch + 1}/{self._epochs}",
-            "loss": f"{loss:.3f}",
-            "rate": f"{rate:.1e}",
-        }
+    def step(self, epoch: int, images: int, losses: list[float], rate: float) -> None:
+        """Show a step: the mean loss of the epoch's steps so far, and the learning rate."""
+        shown = {"epoch": f"{epoch + 1}/{self._epochs}", "rate": f"{rate:.1e}"}
+        if losses:  # a step's loss is read while the next one runs
+            shown["loss"] = f"{statistics.fmean(losses):.3f}"
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(images)
 

@@ -19,7 +19,8 @@ from pipeline.network.member_params import HeadParams
 from pipeline.network.members import backbone_of, build_member
 from pipeline.network.monitor import score
 from pipeline.network.run import Run, TrainingError, fingerprint
-from pipeline.network.train import reseed, train
+from pipeline.network.seeds import reseed
+from pipeline.network.train import train
 from pipeline.network.train_params import EarlyStoppingParams, LossParams, OptimizerParams
 from pipeline.network.watch import Watch
 from tests.network.networks import NO_AUGMENTATION, bright_ninths, settings, small_member
