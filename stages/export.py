@@ -28,10 +28,14 @@ from pipeline.deploy.parity import (
     open_session,
 )
 from pipeline.network.member_params import MemberParams
+from pipeline.processes import environment_of_children
 from pipeline.scoring.ensemble import load_probability_map, load_reference
 from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import write_json
+
+# tf2onnx converts networks of TensorFlow, whatever backend they were trained on.
+CONVERTING = {"KERAS_BACKEND": "tensorflow"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def main(argv: list[str] | None = None) -> None:
     # One process a member: TensorFlow starts once in each, and conversion uses a single core.
     context = multiprocessing.get_context("spawn")
     workers = min(len(jobs), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    with environment_of_children(CONVERTING), pool:
         # Largest first: it takes as long as the others together.
         futures = [pool.submit(convert, job) for job in sorted(jobs, key=_size, reverse=True)]
         for future in tqdm(futures, desc="export"):

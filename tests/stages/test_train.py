@@ -249,6 +249,28 @@ def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_o
     assert 0 <= accuracy["training_accuracy"] <= 1
 
 
+def test_member_trained_on_jax_scores_the_same_on_both_backends(project, monkeypatch):
+    """Same params, another backend; the weights go on to TensorFlow's export."""
+    scores = ["stages.predict", "--member", "m", "--fold", "0", "manifest.csv", "arrays", "trained"]
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    for command in (TRAIN, [*scores, "on-jax"]):
+        status, output = finish(project, *command)
+        assert status == 0, output
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    status, output = finish(project, *scores, "on-tensorflow")
+    assert status == 0, output
+
+    columns = [f"p_{name}" for name in CLASSES]
+    on_jax, on_tensorflow = (
+        pd.read_csv(project / folder / "predictions.csv")[columns].to_numpy()
+        for folder in ("on-jax", "on-tensorflow")
+    )
+    np.testing.assert_allclose(on_jax, on_tensorflow, atol=1e-5)
+    assert np.ptp(on_jax, axis=0).max() > 1e-3  # it tells cases apart
+    history = pd.read_csv(project / "trained" / "history.csv")
+    assert len(history) == 3
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
