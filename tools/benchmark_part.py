@@ -1,7 +1,6 @@
 """What the parts of `make benchmark-data` share: goals, fresh processes, tables and bar charts."""
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
 
+from pipeline.processes import environment_of_children
 from pipeline.storage import atomic_path
 from tools.summary import number, table
 
@@ -44,18 +44,9 @@ def goal(what: str, value: float, at_least: float | None = None, at_most: float 
 def in_fresh_process(threads: int, function: Callable[..., Result], *args: Any) -> Result:
     """Call a function in a process of its own, its libraries held to some threads."""
     variables = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **QUIET}
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            return pool.submit(function, *args).result()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    context = multiprocessing.get_context("spawn")
+    with environment_of_children(variables), ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *args).result()
 
 
 def rows_table(rows: Sequence[dict[str, Any]]) -> str:
