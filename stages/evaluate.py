@@ -192,10 +192,20 @@ def read_histories(
     return {name: pd.read_csv(args.trained / name / "history.csv") for name in names}
 
 
-def name_histories(histories: dict[str, pd.DataFrame], trained: Path) -> dict[str, pd.DataFrame]:
-    """Put the histories under the titles of their plots."""
-    images = {name: read_json(trained / name / "summary.json")["images"] for name in histories}
-    return {f"{name}, n = {images[name]}": history for name, history in histories.items()}
+def name_histories(
+    histories: dict[str, pd.DataFrame], trained: Path
+) -> dict[str, list[pd.DataFrame]]:
+    """Gather each member's histories under the title of its plot."""
+    members: dict[str, list[str]] = {}
+    for name in histories:
+        members.setdefault(name.rpartition("-")[0], []).append(name)
+    titles = {}
+    for member, names in members.items():
+        images = [read_json(trained / name / "summary.json")["images"] for name in names]
+        folds = f", {len(names)} folds" if len(names) > 1 else ""
+        least = f"{min(images)} to " if min(images) < max(images) else ""
+        titles[f"{member}{folds}, n = {least}{max(images)}"] = [histories[name] for name in names]
+    return titles
 
 
 def draw_test_set(

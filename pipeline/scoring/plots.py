@@ -122,31 +122,36 @@ def plot_per_class(
         figure.legend(loc="outside lower center", ncols=6, frameon=False)
 
 
-def plot_history(path: Path, histories: dict[str, pd.DataFrame]) -> None:
-    """Draw loss and accuracy over the epochs, one column per member.
+def plot_history(path: Path, histories: dict[str, list[pd.DataFrame]]) -> None:
+    """Draw loss and accuracy over the epochs, one column per member, a line per network.
 
     Args:
         path: PNG to write.
-        histories: Title of a member's column to its table, columns `epoch`, `loss`,
-            `held_out_loss`, `accuracy`, `held_out_accuracy`.
+        histories: Title of a member's column to the tables of its networks, columns `epoch`,
+            `loss`, `held_out_loss`, `accuracy`, `held_out_accuracy`.
     """
     with drawn_to(path, max(3.6, 2.4 * len(histories)), 4.4) as figure:
         panels = figure.subplots(2, len(histories), sharex="col", sharey="row", squeeze=False)
-        line = {"marker": "o", "markersize": 2.5, "linewidth": 1.3}
-        for (losses, hits), (title, history) in zip(panels.T, histories.items(), strict=True):
+        for (losses, hits), (title, networks) in zip(panels.T, histories.items(), strict=True):
             for axes, quantity in ((losses, "loss"), (hits, "accuracy")):
-                axes.plot(history.epoch, history[quantity], color="#0072B2", **line)
-                held_out = history[f"held_out_{quantity}"]
-                axes.plot(history.epoch, held_out, color="#D55E00", linestyle="--", **line)
+                _draw_networks(axes, networks, quantity)
             losses.set_title(title, size=9)
-            losses.set_ylim(bottom=0)
             hits.set_ylim(0, 1)
             hits.set_xlabel("Epoch")
             hits.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        panels[0, 0].set_ylim(bottom=0)  # of all, once all lines are there
         panels[0, 0].set_ylabel("Cross-entropy")
         panels[1, 0].set_ylabel("Accuracy")
-        lines, names = panels[0, 0].get_lines(), ["training, augmented", "fold left out"]
+        lines, names = panels[0, 0].get_lines()[:2], ["training, augmented", "fold left out"]
         figure.legend(lines, names, loc="outside lower center", ncols=2, frameon=False)
+
+
+def _draw_networks(axes: Axes, networks: list[pd.DataFrame], quantity: str) -> None:
+    line = {"marker": "o", "markersize": 2.5, "linewidth": 1.3 if len(networks) == 1 else 0.8}
+    for history in networks:
+        axes.plot(history.epoch, history[quantity], color="#0072B2", **line)
+        held_out = history[f"held_out_{quantity}"]
+        axes.plot(history.epoch, held_out, color="#D55E00", linestyle="--", **line)
 
 
 def plot_table(path: Path, rows: pd.DataFrame, title: str) -> None:

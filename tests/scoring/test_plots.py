@@ -50,10 +50,9 @@ def draw_per_class(path, classes):
 
 
 def draw_history(path, classes):
-    # One epoch must draw as well as three.
-    plots.plot_history(
-        path, {"b4": HISTORY, "b5": HISTORY[:1]} if classes == 9 else {"b4": HISTORY}
-    )
+    # One epoch must draw as well as three, and several folds as well as one.
+    several = {"b4, 2 folds": [HISTORY, HISTORY], "b5": [HISTORY[:1]]}
+    plots.plot_history(path, several if classes == 9 else {"b4": [HISTORY]})
 
 
 def draw_table(path, classes):
@@ -95,7 +94,9 @@ def test_absent_classes_and_single_members_are_drawn(tmp_path, draw):
 
 def test_a_figure_that_fails_leaves_no_file(tmp_path):
     with pytest.raises(KeyError):
-        plots.plot_history(tmp_path / "history.png", {"b4": HISTORY.drop(columns="held_out_loss")})
+        plots.plot_history(
+            tmp_path / "history.png", {"b4": [HISTORY.drop(columns="held_out_loss")]}
+        )
 
     assert not list(tmp_path.iterdir())
 
