@@ -1,6 +1,5 @@
 """Keras' own `fit` as a worker of `make benchmark-training`: the same network, the same arrays."""
 
-import resource
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from pipeline.network.members import build_member, logits_model
 from pipeline.network.optimizers import make_optimizer
 from pipeline.shards.arrays import ArrayShards
-from tools.training_case import LEARNING_RATE, SEED, Case, make_labels
+from tools.training_case import LEARNING_RATE, SEED, Case, make_labels, peak_mib
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -70,4 +69,4 @@ def train_by_fit(connection: Connection, case: Case, folder: Path) -> None:
     turns = Turns(connection, case.images)
     model.fit(batches, epochs=case.member.epochs, callbacks=[turns], verbose=0)
     connection.recv()
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    connection.send(peak_mib())

@@ -1,11 +1,12 @@
 """What `make benchmark-training` trains: a member, its settings, and generated images on disk."""
 
-from collections.abc import Callable
+from collections.abc import resource
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import Callable
 import numpy as np
 
 from pipeline import params
@@ -110,3 +111,8 @@ def write_images(case: Case, folder: Path) -> None:
 def make_labels(case: Case) -> np.ndarray:
     """Give each image one of nine classes in turn, `(n,)` int32."""
     return np.arange(case.images, dtype=np.int32) % 9
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

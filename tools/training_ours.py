@@ -1,6 +1,5 @@
 """This project's training loop as a worker of `make benchmark-training`."""
 
-import resource
 import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,7 +16,7 @@ from pipeline.network.members import build_member
 from pipeline.network.run import Run
 from pipeline.network.watch import Watch
 from pipeline.shards.arrays import ArrayShards
-from tools.training_case import Case, make_labels
+from tools.training_case import Case, make_labels, peak_mib
 
 
 def train_ours(connection: Connection, case: Case, folder: Path) -> None:
@@ -57,8 +56,3 @@ def train_ours(connection: Connection, case: Case, folder: Path) -> None:
 def no_demographics(case: Case) -> np.ndarray:
     """Return `(n, DEMOGRAPHICS_WIDTH)` float32 of all unknown."""
     return np.zeros((case.images, DEMOGRAPHICS_WIDTH), np.float32)
-
-
-def peak_mib() -> float:
-    """Return the most memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

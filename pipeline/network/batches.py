@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.network.augmentation.draw import draw_augmentation
+from pipeline.network.augmentation.draw import AUGMENTATION_WIDTH, draw_augmentation
 from pipeline.network.batch import Batch
 from pipeline.network.epoch import EpochPlan, hide_demographics
 from pipeline.network.run import Run
@@ -15,17 +15,7 @@ class BatchReader:
         self._cases, self._plan, self._weights = run.training, plan, weights
         self._parts, self._distribution = run.member.accumulation_steps, run.distribution
         settings = run.settings
-        self._drawn = [
-            draw_augmentation(
-                settings.augment,
-                seed=settings.seed,
-                epoch=epoch,
-                count=len(run.training),
-                size_px=run.member.input_px,
-                repetition=repetition,
-            )
-            for repetition in range(int(plan.repetitions.max()) + 1)
-        ]
+        self._drawn = draw_plan(run, plan, epoch)
         self._known = hide_demographics(
             run.training.demographics,
             settings.demographics_dropout,
@@ -34,22 +24,43 @@ class BatchReader:
         )
 
     def __call__(self, index: int) -> list[Batch]:
-        rows, again = self._plan.rows[index], self._plan.repetitions[index]
+        rows, drawn = self._plan.rows[index], self._drawn[index]
         parts = max(1, min(self._parts, len(rows)))
+        own = self._distribution.own_rows
         return [
-            self._batch(self._distribution.own_rows(part), self._distribution.own_rows(turn))
-            for part, turn in zip(
-                np.array_split(rows, parts), np.array_split(again, parts), strict=True
+            self._batch(own(part), own(of_part))
+            for part, of_part in zip(
+                np.array_split(rows, parts), np.array_split(drawn, parts), strict=True
             )
         ]
 
-    def _batch(self, rows: np.ndarray, again: np.ndarray) -> Batch:
+    def _batch(self, rows: np.ndarray, drawn: np.ndarray) -> Batch:
         labels = self._cases.labels[rows]
-        drawn = [self._drawn[turn][row] for row, turn in zip(rows, again, strict=True)]
         return Batch(
             pixels=self._cases.pixels(rows),
             demographics=self._known[rows],
             labels=labels,
             weights=self._weights[labels],
-            drawn=np.stack(drawn),
+            drawn=drawn,
         )
+
+
+def draw_plan(run: Run, plan: EpochPlan, epoch: int) -> np.ndarray:
+    """Draw what each image of an epoch undergoes, `(steps, batch, AUGMENTATION_WIDTH)` float32.
+
+    A rare class in balanced sampling is repeated often, so the draws of one repetition are let go
+    before those of the next are made.
+    """
+    drawn = np.empty((*plan.rows.shape, AUGMENTATION_WIDTH), np.float32)
+    for repetition in range(int(plan.repetitions.max()) + 1):
+        of_all = draw_augmentation(
+            run.settings.augment,
+            seed=run.settings.seed,
+            epoch=epoch,
+            count=len(run.training),
+            size_px=run.member.input_px,
+            repetition=repetition,
+        )
+        places = plan.repetitions == repetition
+        drawn[places] = of_all[plan.rows[places]]
+    return drawn

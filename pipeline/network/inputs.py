@@ -46,14 +46,24 @@ def load_cases(table: Path, arrays: Path) -> tuple[pd.DataFrame, ArrayShards]:
         ValueError: An image of the manifest has no array.
     """
     frame = manifest.read(table)
+    shards = open_arrays(frame, arrays)
+    return frame, shards
+
+
+def open_arrays(rows: pd.DataFrame, arrays: Path) -> ArrayShards:
+    """Open a member's arrays; those of other images than the rows' need not be there.
+
+    Raises:
+        ValueError: An image of the rows has no array.
+    """
     shards = ArrayShards(arrays)
-    absent = sorted(set(frame.image_id) - set(shards.image_ids))
+    absent = sorted(set(rows.image_id) - set(shards.image_ids))
     if absent:
         raise ValueError(
-            f"{arrays} must hold every image of {table}. "
+            f"{arrays} must hold every image of the table's rows. "
             f"Missing {len(absent)}, first {absent[:5]}. Run stage resize."
         )
-    return frame, shards
+    return shards
 
 
 def select_cases(frame: pd.DataFrame, shards: ArrayShards) -> Cases:

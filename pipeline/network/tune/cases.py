@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline import manifest
 from pipeline.classes import CLASSES
 from pipeline.network.inputs import split_fold
-from pipeline.shards.arrays import COLUMNS, ArrayShards
+from pipeline.shards.arrays import COLUMNS
 from pipeline.shards.tables import INDEX, read_table
 
 
@@ -50,22 +50,6 @@ def read_rows(table: Path, outer_fold: int, inner_folds: tuple[int, ...]) -> pd.
                 f"train on, of {known}. Got: {fold}; {error}"
             ) from None
     return rows
-
-
-def open_arrays(rows: pd.DataFrame, arrays: Path) -> ArrayShards:
-    """Open the member's arrays; those of other rows need not be there.
-
-    Raises:
-        ValueError: An image of the rows has no array.
-    """
-    shards = ArrayShards(arrays)
-    absent = sorted(set(rows.image_id) - set(shards.image_ids))
-    if absent:
-        raise ValueError(
-            f"{arrays} must hold every image that is searched on. "
-            f"Missing {len(absent)}, first {absent[:5]}. Run stage resize."
-        )
-    return shards
 
 
 def cases_sha256(rows: pd.DataFrame, arrays: Path) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params
+from pipeline.network.inputs import open_arrays
 from pipeline.network.member_params import MemberParams
 from pipeline.network.train_params import TrainParams
-from pipeline.network.tune.cases import cases_sha256, open_arrays, prior_loss, read_rows
+from pipeline.network.tune.cases import cases_sha256, prior_loss, read_rows
 from pipeline.network.tune.params import TuneParams
 from pipeline.network.tune.space import Space, read_space
 

@@ -17,11 +17,11 @@ import numpy as np
 from pipeline.network.checkpoint import DivergedError
 from pipeline.network.compiled import prepare_backend
 from pipeline.network.distribution import ONE_DEVICE
-from pipeline.network.inputs import gather_fold
+from pipeline.network.inputs import gather_fold, open_arrays
 from pipeline.network.members import build_member
 from pipeline.network.run import Run, TrainingError
 from pipeline.network.train import train
-from pipeline.network.tune.cases import open_arrays, read_rows
+from pipeline.network.tune.cases import read_rows
 from pipeline.network.tune.job import Job
 from pipeline.network.tune.state import checkpoints_of, holding
 from pipeline.network.tune.study import COMPLETE, FAILED, PRUNED, Trial, is_hopeless

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from pipeline import manifest
-from pipeline.network.tune.cases import cases_sha256, open_arrays, prior_loss, read_rows
+from pipeline.network.inputs import open_arrays
+from pipeline.network.tune.cases import cases_sha256, prior_loss, read_rows
 from pipeline.shards.array_writer import write_array_shards
 
 FOLDS = ["test", "0", "1", "2", "1", "2", "2", "test"]

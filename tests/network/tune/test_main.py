@@ -124,7 +124,7 @@ def test_search_over_the_outer_fold_would_miss_its_images(project, tmp_path):
     status, output = finish(tmp_path)
 
     assert status == 1
-    assert "must hold every image that is searched on. Missing 18" in output.splitlines()[-1]
+    assert "must hold every image of the table's rows. Missing 18" in output.splitlines()[-1]
 
 
 @pytest.mark.slow
