@@ -1,12 +1,12 @@
 """What `make benchmark-training` trains: a member, its settings, and generated images on disk."""
 
-from collections.abc import resource
+import resource
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import Callable
 import numpy as np
 
 from pipeline import params
