@@ -15,7 +15,7 @@ FAST_TESTS = $(PY) -m pytest -q -n auto --dist loadfile -m "not slow and not lon
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro train-parallel check test test-long format test-kill benchmark-full benchmark-data benchmark-training check-isic preview-augmentation measure-transfer tune-smoke download tables deps lock clean-resume
+.PHONY: help setup repro train-parallel lint check test test-long format test-kill benchmark-full benchmark-data benchmark-training check-isic preview-augmentation measure-transfer tune-smoke download tables deps lock clean-resume
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,9 +52,11 @@ repro: setup  ## Run the pipeline; RECIPE=sample|isic|real, DATA="folder …", F
 train-parallel: setup  ## Train and predict what is stale, a member on each GPU or on a cluster; GPUS=0,2
 	@$(PY) -m tools.train_parallel $(if $(GPUS),--gpus $(GPUS))
 
-check: $(INSTALLED)  ## Format and lint checks, fast tests: under a minute
+lint: $(INSTALLED)  ## Format and lint checks
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
+
+check: lint  ## Format and lint checks, fast tests: under a minute
 	$(FAST_TESTS)
 
 # Slow tests one after another: B7's conversion alone takes 13 GB.

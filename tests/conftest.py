@@ -1,6 +1,7 @@
 """What tests of several folders share: one run of the whole graph, made once."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 settings.register_profile("untimed", deadline=None)  # a busy machine must not fail a test
 settings.load_profile("untimed")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave modules that are slow as a whole unread by a run without them: Keras takes seconds."""
+    if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return True if re.search(r"^pytestmark = pytest\.mark\.slow\b", text, re.MULTILINE) else None
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,6 @@ from pipeline.network.distribution import (
     read_cluster,
 )
 from pipeline.network.exchange import load_together, share
-from pipeline.network.run import Run
 from pipeline.storage import read_json
 from tests.network.networks import settings, small_member
 from tests.stages.test_train import TRAIN, project  # noqa: F401
@@ -299,8 +298,11 @@ def test_one_device_reads_no_cluster(monkeypatch):
     assert choose_distribution(small_member(), settings()) is ONE_DEVICE
 
 
+@pytest.mark.slow
 def test_run_whose_devices_were_not_chosen_is_refused():
     """Else `all` would train on one device without a word."""
+    from pipeline.network.run import Run  # imports Keras
+
     cases = [None] * 3
 
     with pytest.raises(ValueError, match=r"distribution must be.*Got: 'one' and 'all'"):

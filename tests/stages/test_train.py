@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -247,6 +248,23 @@ def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_o
     accuracy = read_json(project / "predicted" / "summary.json")
     assert accuracy["training_images"] == (table.fold == "1").sum()
     assert 0 <= accuracy["training_accuracy"] <= 1
+
+
+def test_views_are_averaged_for_what_is_scored_and_training_accuracy_is_of_one(project):
+    assert finish(project, *TRAIN)[0] == 0
+    arguments = ["--member", "m", "--fold", "0", "manifest.csv", "arrays", "trained"]
+    scores, accuracy = [], []
+    for views in (1, 8):
+        path = project / "params.yaml"
+        path.write_text(re.sub(r"views: \d", f"views: {views}", path.read_text()))
+        status, output = finish(project, "stages.predict", *arguments, f"by-{views}")
+        assert status == 0, output
+        table = pd.read_csv(project / f"by-{views}" / "predictions.csv")
+        scores.append(table[[f"p_{name}" for name in CLASSES]].to_numpy())
+        accuracy.append(read_json(project / f"by-{views}" / "summary.json"))
+
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3
+    assert accuracy[0] == accuracy[1]
 
 
 def test_member_trained_on_jax_scores_the_same_on_both_backends(project, monkeypatch):
