@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 GPU_INSTALLED := $(VENV)/.installed-gpu
 is_on = $(filter-out 0 no false,$(1))
 
-FAST_TESTS = $(PY) -m pytest -q -n auto --dist loadfile -m "not slow and not long"
+FAST_TESTS = $(PY) -m pytest -q -n auto --dist loadgroup -m "not slow and not long"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -59,10 +59,10 @@ lint: $(INSTALLED)  ## Format and lint checks
 check: lint  ## Format and lint checks, fast tests: under a minute
 	$(FAST_TESTS)
 
-# Slow tests one after another: B7's conversion alone takes 13 GB.
+# Slow tests two at once, however many cores: some take gigabytes, and most wait for a single core.
 test: $(INSTALLED)  ## Every test that CI runs
 	$(FAST_TESTS)
-	$(PY) -m pytest -q -m "slow and not long"
+	$(PY) -m pytest -q -n 2 --dist loadgroup -m "slow and not long" --durations 30
 
 test-long: $(INSTALLED)  ## The tests that take longer than CI allows
 	$(PY) -m pytest -q -m long

@@ -25,6 +25,14 @@ def pytest_ignore_collect(collection_path, config):
     return True if re.search(r"^pytestmark = pytest\.mark\.slow\b", text, re.MULTILINE) else None
 
 
+def pytest_collection_modifyitems(items):
+    """Keep on one worker what shares something: a module, the sample's run, the ports of a cluster."""
+    for item in items:
+        group = "cluster" if "cluster" in item.path.stem else str(item.path)
+        group = "sample_run" if "sample_run" in item.fixturenames else group
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory):
     """Root of a copy of the project in which `make repro` has run on the embedded sample.

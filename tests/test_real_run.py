@@ -51,8 +51,11 @@ def real_run(tmp_path_factory):
     copy_sources(ROOT, root)
     rows = take_lesions(source, 110)
     recipe = read_recipe(root, "real")
-    for member in recipe["member"].values():
-        member.update({"epochs": 1, "warmup_epochs": 0})
+    # B7 is exported by the sample's run, and is the slowest of all.
+    recipe["ensemble"] = {**recipe.get("ensemble", {}), "members": ["b4", "b5"]}
+    recipe["member"]["b7"] = None
+    for name in recipe["ensemble"]["members"]:
+        recipe["member"][name].update({"epochs": 1, "warmup_epochs": 0})
     with open(root / "recipes" / f"{RECIPE}.yaml", "w", encoding="utf-8") as file:
         round_trip().dump(recipe, file)
     apply_recipe(root, RECIPE, [str(source)], force=False)

@@ -233,6 +233,8 @@ def _keep_stdout_clean() -> IO[str]:
 
 
 def main(argv: list[str]) -> None:
+    # TensorFlow's converter imports JAX where it is installed: a second that serving does not need.
+    sys.modules.setdefault("jax", None)
     if argv[0] == "--rehearse":
         for library in {name for engine in argv[1:] for name in LIBRARIES[engine]}:
             importlib.import_module(library)

@@ -201,6 +201,20 @@ def test_onnx_runtime_needs_no_tensorflow(job, tmp_path):
     assert done.stderr == "[]\n"
 
 
+@pytest.mark.slow
+def test_tensorflow_starts_without_jax():
+    """Its cold start would be a second longer wherever JAX is installed."""
+    code = (
+        "import sys\nfrom pipeline.deploy import engines\n"
+        "engines.main(['--rehearse', 'tf.function'])\n"
+        "print([m for m in ('tensorflow', 'jax', 'jaxlib') if sys.modules.get(m)])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.stdout.splitlines()[-1:] == ["['tensorflow']"], done.stderr
+
+
 def test_what_a_library_prints_does_not_reach_the_protocol():
     code = (
         "from pipeline.deploy import engines\nreplies = engines._keep_stdout_clean()\n"

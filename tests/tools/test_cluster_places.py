@@ -150,7 +150,7 @@ def test_failure_on_a_machine_shows_the_end_of_its_log_here(root, capfd):
 
 
 @pytest.mark.slow
-def test_interrupted_runs_leave_no_process_on_the_cluster(root):
+def test_interrupted_runs_leave_no_process_on_the_cluster(root, heeds_interrupt):
     threading.Thread(target=interrupt_when_both_train, args=[root]).start()
 
     with pytest.raises(KeyboardInterrupt):
@@ -160,6 +160,14 @@ def test_interrupted_runs_leave_no_process_on_the_cluster(root):
     assert len(pids) == 2
     assert until(lambda: not any(map(psutil.pid_exists, pids)))
     assert not list((root / "models/train").glob("*"))
+
+
+@pytest.fixture
+def heeds_interrupt():
+    """A shell's background job ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt_when_both_train(root):
