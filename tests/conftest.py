@@ -26,7 +26,7 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Keep on one worker what shares something: a module, the sample's run, the ports of a cluster."""
+    """Keep on one worker what shares a module, the run of the sample, or ports of a cluster."""
     for item in items:
         group = "cluster" if "cluster" in item.path.stem else str(item.path)
         group = "sample_run" if "sample_run" in item.fixturenames else group
