@@ -26,10 +26,11 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Keep on one worker what shares a module, the run of the sample, or ports of a cluster."""
+    """Keep on one worker what shares a module, the ports of a cluster, or most of the memory."""
     for item in items:
         group = "cluster" if "cluster" in item.path.stem else str(item.path)
-        group = "sample_run" if "sample_run" in item.fixturenames else group
+        # Runs of the whole graph: the conversion of B7 alone takes 13 GB.
+        group = "runs" if {"sample_run", "real_run"} & set(item.fixturenames) else group
         item.add_marker(pytest.mark.xdist_group(group))
 
 
