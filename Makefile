@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 GPU_INSTALLED := $(VENV)/.installed-gpu
 is_on = $(filter-out 0 no false,$(1))
 
-FAST_TESTS = $(PY) -m pytest -q -n auto --dist loadgroup -m "not slow and not long"
+FAST_TESTS = $(PY) -m pytest -q -n auto --dist loadscope -m "not slow and not long"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -62,7 +62,7 @@ check: lint  ## Format and lint checks, fast tests: under a minute
 # Slow tests two at once, however many cores: some take gigabytes, and most wait for a single core.
 test: $(INSTALLED)  ## Every test that CI runs
 	$(FAST_TESTS)
-	$(PY) -m pytest -q -n 2 --dist loadgroup -m "slow and not long" --durations 30
+	$(PY) -m pytest -q -n 2 --dist loadscope -m "slow and not long" --durations 30
 
 test-long: $(INSTALLED)  ## The tests that take longer than CI allows
 	$(PY) -m pytest -q -m long

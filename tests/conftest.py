@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tools.scratch import copy_sources
 
@@ -25,13 +26,22 @@ def pytest_ignore_collect(collection_path, config):
     return True if re.search(r"^pytestmark = pytest\.mark\.slow\b", text, re.MULTILINE) else None
 
 
-def pytest_collection_modifyitems(items):
-    """Keep on one worker what shares a module, the ports of a cluster, or most of the memory."""
-    for item in items:
-        group = "cluster" if "cluster" in item.path.stem else str(item.path)
-        # Runs of the whole graph: the conversion of B7 alone takes 13 GB.
-        group = "runs" if {"sample_run", "real_run"} & set(item.fixturenames) else group
-        item.add_marker(pytest.mark.xdist_group(group))
+class ByWhatTheyShare(LoadScopeScheduling):
+    """Gives one worker all tests of a module, of the clusters, and of the whole graph's runs.
+
+    Clusters share ports, and a run takes most of the memory: B7's conversion alone has 13 GB.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
+        if "cluster" in Path(path).stem:
+            return "clusters"
+        text = (ROOT / path).read_text(encoding="utf-8")
+        return "runs" if "sample_run" in text or "real_run" in text else path
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByWhatTheyShare(config, log)
 
 
 @pytest.fixture(scope="session")
