@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 from pipeline import manifest
 from pipeline.classes import CLASSES
 from pipeline.network.resume_folder import hold_resume_folder
-from pipeline.network.views import average_views
 from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import read_json, sha256_of
 from tests.network.networks import bright_ninths, build_lively, settings, small_member
@@ -252,6 +251,8 @@ def test_summary_and_history_say_what_was_trained_and_predict_scores_each_case_o
 
 
 def test_views_are_averaged_for_what_is_scored_and_training_accuracy_is_of_one(project):
+    from pipeline.network.views import average_views  # imports Keras
+
     network = build_lively(0, backbone="small", demographics=False)
     (project / "trained").mkdir()
     network.save_weights(project / "trained" / "weights.weights.h5")
