@@ -36,7 +36,7 @@ print("imported", count)
 """
 
 TRAIN = """
-from tools.training_on_gpu import make_jax_step
+from tools.benchmark_training.on_gpu import make_jax_step
 step = make_jax_step("b0", 2, input_px=32)
 print("losses", float(step()), float(step()))
 """

@@ -21,9 +21,9 @@ from pipeline.network.resume_folder import hold_resume_folder
 from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import read_json, sha256_of
 from tests.network.networks import bright_ninths, build_lively, settings, small_member
-from tools import kill_project
-from tools.killed_runs import run_whole, train_command
-from tools.measure_kills import run_kills
+from tools.measure_kills import project as kill_project
+from tools.measure_kills.__main__ import run_kills
+from tools.measure_kills.runs import run_whole, train_command
 
 pytestmark = pytest.mark.slow
 

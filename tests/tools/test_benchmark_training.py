@@ -8,19 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import params
-from tools import training_on_gpu
-from tools.benchmark_training import (
-    FIT,
-    OURS,
-    collect,
-    describe,
-    middle,
-    start_fit,
-    start_ours,
-    take_turns,
-)
-from tools.training_case import MEMBERS, make_case, switch_off
-from tools.training_on_gpu import (
+from tools.benchmark_training import on_gpu
+from tools.benchmark_training.__main__ import describe
+from tools.benchmark_training.case import MEMBERS, make_case, switch_off
+from tools.benchmark_training.on_gpu import (
     COMPILED,
     EAGER,
     JAX,
@@ -29,6 +20,15 @@ from tools.training_on_gpu import (
     in_process,
     measure_on_gpu,
     time_step,
+)
+from tools.benchmark_training.turns import (
+    FIT,
+    OURS,
+    collect,
+    middle,
+    start_fit,
+    start_ours,
+    take_turns,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,7 +148,7 @@ def test_operation_is_switched_off_by_its_probability():
 
 
 def test_step_time_is_the_median_without_the_steps_that_warm_up():
-    seconds = iter([0.2] * training_on_gpu.WARM_STEPS + [0.01] * 19 + [0.3])
+    seconds = iter([0.2] * on_gpu.WARM_STEPS + [0.01] * 19 + [0.3])
 
     timed = time_step(lambda: time.sleep(next(seconds)), 4, lambda: 3 * 2**20)
 
@@ -185,10 +185,10 @@ def in_this_process(function, name, batch):
 
 
 def test_batches_double_until_one_does_not_fit_and_absent_peers_are_skipped(monkeypatch):
-    monkeypatch.setattr(training_on_gpu, "in_process", in_this_process)
-    monkeypatch.setattr(training_on_gpu, "time_jax", fits_up_to_16)
-    monkeypatch.setattr(training_on_gpu, "time_eager", is_absent)
-    monkeypatch.setattr(training_on_gpu, "time_compiled", is_absent)
+    monkeypatch.setattr(on_gpu, "in_process", in_this_process)
+    monkeypatch.setattr(on_gpu, "time_jax", fits_up_to_16)
+    monkeypatch.setattr(on_gpu, "time_eager", is_absent)
+    monkeypatch.setattr(on_gpu, "time_compiled", is_absent)
 
     result = measure_on_gpu(["b4", "b7"])
 

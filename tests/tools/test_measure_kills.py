@@ -12,10 +12,10 @@ import pytest
 from pipeline import params
 from pipeline.network.member_params import MemberParams
 from pipeline.network.train_params import TrainParams
-from tools import killed_runs
-from tools.kill_project import EXAMPLES, write_project
-from tools.killed_runs import Instant, Kill, KillError, kill_and_resume, run_whole
-from tools.measure_kills import check, describe, run_kills
+from tools.measure_kills import runs
+from tools.measure_kills.__main__ import check, describe, run_kills
+from tools.measure_kills.project import EXAMPLES, write_project
+from tools.measure_kills.runs import Instant, Kill, KillError, kill_and_resume, run_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -178,4 +178,4 @@ def test_project_of_an_example_is_one_that_the_stage_takes(name, tmp_path):
     assert (member.frozen_epochs, member.accumulation_steps) == (1, 2)
     assert train.optimizer.ema_momentum > 0 < train.early_stopping.patience
     assert train.checkpoint_steps > 0
-    assert killed_runs.POINTER.parts[-2] == "killed-0"
+    assert runs.POINTER.parts[-2] == "killed-0"

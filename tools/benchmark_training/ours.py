@@ -16,7 +16,7 @@ from pipeline.network.members import build_member
 from pipeline.network.run import Run
 from pipeline.network.watch import Watch
 from pipeline.shards.arrays import ArrayShards
-from tools.training_case import Case, make_labels, peak_mib
+from tools.benchmark_training.case import Case, make_labels, peak_mib
 
 
 def train_ours(connection: Connection, case: Case, folder: Path) -> None:

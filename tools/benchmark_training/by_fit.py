@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.network.members import build_member, logits_model
 from pipeline.network.optimizers import make_optimizer
 from pipeline.shards.arrays import ArrayShards
-from tools.training_case import LEARNING_RATE, SEED, Case, make_labels, peak_mib
+from tools.benchmark_training.case import LEARNING_RATE, SEED, Case, make_labels, peak_mib
 
 
 class ArrayBatches(keras.utils.PyDataset):

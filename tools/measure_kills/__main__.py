@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.command import run_stage
-from tools.kill_project import EXAMPLES, write_project
-from tools.killed_runs import (
+from tools.measure_kills.project import EXAMPLES, write_project
+from tools.measure_kills.runs import (
     Instant,
     Kill,
     KillError,

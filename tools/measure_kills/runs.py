@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 
 from pipeline.storage import read_json, sha256_of
-from tools.kill_project import COMMAND, RESUME, TARGET
+from tools.measure_kills.project import COMMAND, RESUME, TARGET
 
 WEIGHTS = Path(TARGET) / "weights.weights.h5"
 POINTER = RESUME / "latest.json"
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
 POLL_S = 0.005
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class KillError(ValueError):

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from pipeline.processes import environment_of_children
-from tools.training_case import LEARNING_RATE, SEED, make_case
+from tools.benchmark_training.case import LEARNING_RATE, SEED, make_case
 
 BATCHES = {"b4": 8, "b5": 4, "b7": 4}  # the published ones
 DROP_CONNECT = 0.2

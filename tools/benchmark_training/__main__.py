@@ -13,35 +13,28 @@ With --gpu: B4, B5 and B7 at full size in bfloat16 through this project's JAX st
 """
 
 import argparse
-import multiprocessing
-import statistics
 import sys
-import tempfile
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pipeline.command import run_stage
 from pipeline.deploy.machine import describe_machine
-from pipeline.processes import environment_of_children
 from pipeline.storage import write_json
 from tools.benchmark_part import goal, goals_table, rows_table
-from tools.training_case import MEMBERS, Case, Worker, make_case, write_images
+from tools.benchmark_training.case import MEMBERS, Case, make_case
+from tools.benchmark_training.turns import AUGMENTED, FIT, OURS, take_turns, workers
 
 TARGET = Path("reports/benchmark-training")
-OURS, FIT, AUGMENTED = "this project", "Keras fit", "this project, augmenting"
 FEED_MEMBER, FEED_PX = "b0", 224
 WAIT_GOAL = 0.05
-JOIN_S = 60
-ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.gpu:
-        from tools.training_on_gpu import measure_on_gpu  # neither TensorFlow nor its loop
+        from tools.benchmark_training.on_gpu import (
+            measure_on_gpu,  # neither TensorFlow nor its loop
+        )
 
         result = measure_on_gpu(args.members or ["b4", "b5", "b7"])
     else:
@@ -90,79 +83,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     share = found[AUGMENTED]["wait_share"]
     goals.append(goal(f"{FEED_MEMBER} at {FEED_PX} px, waiting", share, at_most=WAIT_GOAL))
     return {"rows": rows, "goals": goals, "machine": describe_machine()}
-
-
-def workers() -> dict[str, Worker]:
-    """Return who does what; each imports what it needs in its own process."""
-    return {OURS: start_ours, FIT: start_fit, AUGMENTED: start_ours}
-
-
-def start_ours(connection: Connection, case: Case, folder: Path) -> None:
-    from tools.training_ours import train_ours
-
-    train_ours(connection, case, folder)
-
-
-def start_fit(connection: Connection, case: Case, folder: Path) -> None:
-    from tools.training_by_fit import train_by_fit
-
-    train_by_fit(connection, case, folder)
-
-
-def take_turns(
-    cases: dict[str, Case], started: dict[str, Worker], rounds: int
-) -> dict[str, dict[str, Any]]:
-    """Let every way train an epoch in turn, so that a busy minute slows all alike.
-
-    Args:
-        cases: By way; their images are the same.
-        started: The worker of each way.
-        rounds: That are timed, after one that is not.
-
-    Returns:
-        By way: medians of `images_per_s` and `wait_share`, and `peak_mib`.
-    """
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="benchmark-training-") as place:
-        write_images(next(iter(cases.values())), Path(place))
-        lines, processes = {}, []
-        with environment_of_children(ENVIRONMENT):
-            for way, case in cases.items():
-                lines[way], theirs = context.Pipe()
-                process = context.Process(target=started[way], args=(theirs, case, Path(place)))
-                process.start()
-                theirs.close()
-                processes.append(process)
-        try:
-            return collect(lines, rounds)
-        finally:
-            for line in lines.values():
-                line.close()
-            for process in processes:
-                process.join(JOIN_S)
-
-
-def collect(lines: dict[str, Connection], rounds: int) -> dict[str, dict[str, Any]]:
-    """Tell the workers when to train, and take the medians of what they answer."""
-    taken: dict[str, list[dict[str, Any]]] = {way: [] for way in lines}
-    for turn in tqdm(range(rounds + 1), unit="round"):
-        for way, line in lines.items():
-            line.send(True)
-            row = line.recv()
-            if turn:  # the step is compiled in the first
-                taken[way].append(row)
-    found = {}
-    for way, line in lines.items():
-        line.send(False)
-        found[way] = {key: middle(taken[way], key) for key in ("images_per_s", "wait_share")}
-        found[way]["peak_mib"] = line.recv()
-    return found
-
-
-def middle(rows: list[dict[str, Any]], key: str) -> float | None:
-    """Return the median of a column; `None` where it was not measured."""
-    values = [row[key] for row in rows if row[key] is not None]
-    return statistics.median(values) if values else None
 
 
 def describe(name: str, case: Case, found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
