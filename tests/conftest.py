@@ -29,7 +29,7 @@ def pytest_ignore_collect(collection_path, config):
 class ByWhatTheyShare(LoadScopeScheduling):
     """Gives one worker all tests of a module, of the clusters, and of the whole graph's runs.
 
-    Clusters share ports, and a run takes most of the memory: B7's conversion alone has 13 GB.
+    Clusters share ports, and a run takes most of the memory: B7's conversion alone has held 9 GB.
     """
 
     def _split_scope(self, nodeid: str) -> str:

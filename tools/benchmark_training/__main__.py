@@ -32,9 +32,8 @@ WAIT_GOAL = 0.05
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.gpu:
-        from tools.benchmark_training.on_gpu import (
-            measure_on_gpu,  # neither TensorFlow nor its loop
-        )
+        # Neither TensorFlow nor this project's loop is needed there, nor need they be installed.
+        from tools.benchmark_training.on_gpu import measure_on_gpu
 
         result = measure_on_gpu(args.members or ["b4", "b5", "b7"])
     else:
