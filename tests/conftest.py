@@ -29,7 +29,8 @@ def pytest_ignore_collect(collection_path, config):
 class ByWhatTheyShare(LoadScopeScheduling):
     """Gives one worker all tests of a module, of the clusters, and of the whole graph's runs.
 
-    Clusters share ports, and a run takes most of the memory: B7's conversion alone has held 9 GB.
+    Clusters share ports, and a run takes most of the memory: two conversions of B7 at once do not
+    fit into 24 GB.
     """
 
     def _split_scope(self, nodeid: str) -> str:
