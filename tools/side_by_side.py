@@ -64,13 +64,16 @@ def stages_of(name: str) -> tuple[str, str]:
     return f"train@{name}", f"predict@{name}"
 
 
-def train_side_by_side(root: Path, names: Sequence[str], places: Sequence[Place]) -> None:
+def train_side_by_side(
+    root: Path, names: Sequence[str], places: Sequence[Place], *, beside: Sequence[str]
+) -> None:
     """Train and predict members, one at a time in each place, logs in `.resume/logs`.
 
     Args:
         root: The project's root.
         names: Members and folds, such as `b7-0`, those that take longest first.
         places: At least one.
+        beside: Other stages, that need no member: run where members leave a place free.
 
     Raises:
         ReproError: A member failed. Members not yet begun stay so; those under way end first.
@@ -79,8 +82,9 @@ def train_side_by_side(root: Path, names: Sequence[str], places: Sequence[Place]
     (root / LOGS).mkdir(parents=True, exist_ok=True)
     say(f"{len(names)} members to train, {min(len(places), len(names))} at once")
     runs = _Runs(root, places)
+    jobs = [*((name, stages_of(name)) for name in names), *((stage, (stage,)) for stage in beside)]
     with any_signal_interrupts(), ThreadPoolExecutor(len(places)) as pool:
-        futures = [pool.submit(runs.train, name) for name in names]
+        futures = [pool.submit(runs.run, *job) for job in jobs]
         try:
             failed = [name for future in as_completed(futures) if (name := future.result())]
         except KeyboardInterrupt:
@@ -88,7 +92,7 @@ def train_side_by_side(root: Path, names: Sequence[str], places: Sequence[Place]
             runs.end()
             raise
     if failed:
-        raise ReproError(f"members must train. Got: failure of {sorted(failed)}, logs above.")
+        raise ReproError(f"stages must run. Got: failure of {sorted(failed)}, logs above.")
 
 
 class _Runs:
@@ -104,22 +108,22 @@ class _Runs:
         self._stopped = False  # no run is to begin
         self._ended = False  # and those under way have been told to end
 
-    def train(self, name: str) -> str | None:
-        """Train and predict one member; return its name if it failed."""
+    def run(self, name: str, stages: Sequence[str]) -> str | None:
+        """Run stages, one after the other; return the name if one failed."""
         place = self._free.get()
         try:
-            return self._train_in(place, name)
+            return self._run_in(place, name, stages)
         finally:
             self._free.put(place)
 
-    def _train_in(self, place: Place, name: str) -> str | None:
-        log, start = self._root / LOGS / f"train@{name}.log", time.monotonic()
+    def _run_in(self, place: Place, name: str, stages: Sequence[str]) -> str | None:
+        log, start = self._root / LOGS / f"{stages[0]}.log", time.monotonic()
         with self._lock:
             if self._stopped:
                 return None
-            process = self._start(place, name, log)
+            process = self._start(place, stages, log)
         where = f" on {place.label}" if place.label else ""
-        say(f"train@{name} starts{where}, log in {log}")
+        say(f"{stages[0]} starts{where}, log in {log}")
         code = process.wait()
         with self._lock:
             self._processes.remove(process)
@@ -127,17 +131,17 @@ class _Runs:
                 self._stopped = True
         seconds = time.monotonic() - start
         if not code:
-            say(f"train@{name} and predict@{name} done in {seconds:.0f} s")
+            say(f"{' and '.join(stages)} done in {seconds:.0f} s")
             return None
         if not self._ended:
             say(f"{name} failed after {seconds:.0f} s; the end of {log}:\n{end_of(log)}")
         return name
 
-    def _start(self, place: Place, name: str, log: Path) -> subprocess.Popen:
+    def _start(self, place: Place, stages: Sequence[str], log: Path) -> subprocess.Popen:
         """Start DVC in a process group of its own, that can be ended whole."""
         with open(log, "wb") as file:
             process = subprocess.Popen(
-                dvc_command("--wait-for-lock", "repro", "--single-item", *stages_of(name)),
+                dvc_command("--wait-for-lock", "repro", "--single-item", *stages),
                 cwd=self._root,
                 env=dvc_environment(place.environment),
                 stdin=subprocess.DEVNULL,

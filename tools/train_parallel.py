@@ -25,6 +25,8 @@ from tools.side_by_side import Place, places_here, say, stages_of, train_side_by
 
 # Multiply-adds for one pixel of the input, relative: what decides which member starts first.
 RELATIVE_COST = {"b4": 1.0, "b5": 1.7, "b7": 3.6}
+# Stages that read what members read, and no member.
+BESIDE = ("data_report",)
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,12 @@ def train_stale(root: Path, gpus: str | None) -> list[str]:
     """
     values = params.read_all(root / params.PARAMS_FILE)
     run_or_raise(root, "repro", "resize")
-    stale = stale_stages(root, "train", "predict")
+    stale = stale_stages(root, "train", "predict", *BESIDE)
     names = [name for name in longest_first(values) if stale & set(stages_of(name))]
     if names:
         with find_places(root, gpus) as places:
-            train_side_by_side(root, names, places)
+            beside = [stage for stage in BESIDE if stage in stale]
+            train_side_by_side(root, names, places, beside=beside)
     return names
 
 

@@ -28,7 +28,7 @@ def note(event):
 
 assert sys.argv[1:4] == ["--wait-for-lock", "repro", "--single-item"]
 name = sys.argv[4].removeprefix("train@")
-assert sys.argv[5:] == [f"predict@{name}"]
+assert sys.argv[5:] == ([f"predict@{name}"] if name != sys.argv[4] else [])
 place = os.environ.get("CUDA_VISIBLE_DEVICES", "no GPU")
 note("start")
 if pathlib.Path("fails.txt").exists() and name in pathlib.Path("fails.txt").read_text():
@@ -76,7 +76,7 @@ def most_at_once(lines):
 def test_no_gpu_has_two_runs_at_once_and_none_stays_idle(root):
     (root / "together.txt").write_text("2")
 
-    train_side_by_side(root, NAMES, places_here(0, GPUS))
+    train_side_by_side(root, NAMES, places_here(0, GPUS), beside=[])
 
     assert sorted(line.split()[1] for line in ran(root) if line.startswith("end")) == sorted(NAMES)
     assert shared_places(ran(root)) == []
@@ -88,7 +88,7 @@ def test_planted_pool_that_hands_one_gpu_out_twice_is_caught(root):
     """What the test above relies on: its check of real runs, of which two did share a GPU."""
     (root / "together.txt").write_text("2")
 
-    train_side_by_side(root, NAMES, [*places_here(0, ["0"]), *places_here(0, ["0"])])
+    train_side_by_side(root, NAMES, [*places_here(0, ["0"]), *places_here(0, ["0"])], beside=[])
 
     assert ("0", "b7-0", "b7-1") in [
         (place, *sorted(names)) for place, *names in shared_places(ran(root))
@@ -98,16 +98,25 @@ def test_planted_pool_that_hands_one_gpu_out_twice_is_caught(root):
 def test_without_a_gpu_as_many_run_at_once_as_are_asked_for(root):
     (root / "together.txt").write_text("3")
 
-    train_side_by_side(root, NAMES, places_here(3, []))
+    train_side_by_side(root, NAMES, places_here(3, []), beside=[])
 
     assert most_at_once(ran(root)) == 3
     assert {line.split(maxsplit=2)[2] for line in ran(root)} == {"no GPU"}
 
 
 def test_longest_starts_first(root):
-    train_side_by_side(root, NAMES[:3], places_here(1, []))
+    train_side_by_side(root, NAMES[:3], places_here(1, []), beside=[])
 
     assert [line.split()[1] for line in ran(root) if line.startswith("start")] == NAMES[:3]
+
+
+def test_other_stages_fill_the_places_that_members_leave(root, capfd):
+    train_side_by_side(root, NAMES[:2], places_here(1, []), beside=["data_report"])
+
+    started = [line.split()[1] for line in ran(root) if line.startswith("start")]
+    assert started == ["b7-0", "b7-1", "data_report"]
+    assert "repro: data_report done in" in capfd.readouterr().out
+    assert (root / ".resume/logs/data_report.log").is_file()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +151,7 @@ def test_after_a_failure_the_others_finish_and_no_more_begin(root, capfd):
     (root / "together.txt").write_text("2")
 
     with pytest.raises(ReproError, match=r"Got: failure of \['b7-1'\]"):
-        train_side_by_side(root, NAMES, places_here(2, []))
+        train_side_by_side(root, NAMES, places_here(2, []), beside=[])
 
     shown = capfd.readouterr().out
     assert "  line 99\n  no such luck\n" in shown
@@ -157,9 +166,9 @@ def test_run_that_fails_gives_its_gpu_back(root):
     places = places_here(0, ["0"])
 
     with pytest.raises(ReproError):
-        train_side_by_side(root, NAMES, places)
+        train_side_by_side(root, NAMES, places, beside=[])
     (root / "fails.txt").unlink()
-    train_side_by_side(root, NAMES[:2], places)
+    train_side_by_side(root, NAMES[:2], places, beside=[])
 
     assert [line for line in ran(root) if line.startswith("end")] == ["end b7-0 0", "end b7-1 0"]
 
@@ -173,7 +182,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import tools.side_by_side as it
 it.SECONDS_TO_END = 2
-it.train_side_by_side(Path(sys.argv[1]), ["b7-0", "b7-1", "b5-0"], it.places_here(2, []))
+places = it.places_here(2, [])
+it.train_side_by_side(Path(sys.argv[1]), ["b7-0", "b7-1", "b5-0"], places, beside=[])
 """
 
 
@@ -215,7 +225,7 @@ def test_ignored_signal_stays_ignored(root):
     """`nohup make train-parallel` must outlive its terminal."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        train_side_by_side(root, NAMES[:1], [Place("", {})])
+        train_side_by_side(root, NAMES[:1], [Place("", {})], beside=[])
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
