@@ -16,3 +16,10 @@ CLASS_NAMES = {
 
 # Malignant or, for AK, treated as such: the positives of the binary outcome.
 MALIGNANT = ("MEL", "BCC", "AK", "SCC")
+
+# The binary outcomes, each with the class lists that a policy may choose from: actinic keratosis is
+# treated, but most of it never becomes a carcinoma.
+TARGETS = {
+    "melanoma": (("MEL",),),
+    "malignant": (MALIGNANT, tuple(name for name in MALIGNANT if name != "AK")),
+}

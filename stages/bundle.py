@@ -1,7 +1,7 @@
 """Stage `bundle`: the folder for the CAD system, with golden cases, model card and checksums.
 
 Usage: python -m stages.bundle data/split/manifest.csv models/export models/ensemble
-reports/evaluate reports/benchmark models/bundle
+models/operating_points reports/evaluate reports/benchmark models/bundle
 """
 
 import argparse
@@ -9,13 +9,11 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline import manifest, params
 from pipeline.cad.golden import check_golden, score_golden
 from pipeline.cad.inference import Scorer
-from pipeline.classes import CLASSES, MALIGNANT
 from pipeline.command import run_stage
 from pipeline.deploy import bundle, bundle_writer
 from pipeline.deploy.bundle_writer import BundleParams
@@ -25,10 +23,8 @@ from pipeline.images.decode import DecodeParams
 from pipeline.images.preprocess import PREPROCESSING_VERSION
 from pipeline.images.resize import ResizeParams
 from pipeline.network.member_params import MemberParams
-from pipeline.scoring.bootstrap import draw_counts, resampling_units
 from pipeline.scoring.ensemble import load_reference
 from pipeline.scoring.ensemble_params import EnsembleParams
-from pipeline.scoring.predictions import labels_of, read_ensemble
 from pipeline.storage import atomic_folder, atomic_write, read_json
 
 # Golden outputs must not depend on how many cores the writing machine has.
@@ -39,12 +35,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("bundle", BundleParams)
     cases = manifest.read(args.table)
-    described = describe(args, settings, cases)
+    described = describe(args, settings)
     evidence = gather_evidence(args, cases)
     with atomic_folder(args.target) as folder:
         bundle_writer.copy_file(args.exported / "ensemble.onnx", folder / bundle.MODEL_FILE)
         bundle_writer.copy_file(args.benchmark / "benchmark.json", folder / "benchmark.json")
-        bundle_writer.write_labels(folder / "labels.json")
+        malignant = described.thresholds["malignant"].classes
+        bundle_writer.write_labels(folder / "labels.json", malignant)
         with atomic_write(folder / "MODEL_CARD.md", "w") as file:
             file.write(word_card(described, evidence))
         drawn = bundle_writer.draw_golden(folder, settings)
@@ -62,10 +59,8 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def describe(
-    args: argparse.Namespace, settings: BundleParams, cases: pd.DataFrame
-) -> bundle.Manifest:
-    """Gather the manifest from the parameters and the predictions of cases not trained on."""
+def describe(args: argparse.Namespace, settings: BundleParams) -> bundle.Manifest:
+    """Gather the manifest from the parameters and what the stages before have written."""
     ensemble = params.load("ensemble", EnsembleParams)
     references = load_reference(args.ensemble / "reference.npz")
     return bundle_writer.make_manifest(
@@ -84,11 +79,7 @@ def describe(
             ensemble.held_out_words,
         ),
         reference_rows=min(len(references[name]) for name in ensemble.members),
-        thresholds={
-            "malignant": choose_malignant(
-                args.ensemble / "predictions.csv", cases, ensemble, settings
-            )
-        },
+        thresholds=read_thresholds(args.thresholds / "operating_points.json"),
     )
 
 
@@ -98,27 +89,12 @@ def read_member(name: str) -> bundle.Member:
     return bundle.Member(member.backbone, member.crop_px, member.input_px, member.demographics)
 
 
-def choose_malignant(
-    predictions: Path, cases: pd.DataFrame, ensemble: EnsembleParams, settings: BundleParams
-) -> bundle.OperatingPoint:
-    """Choose the threshold of the malignant score on the cases that made the reference."""
-    predicted = cases[cases.fold.isin([manifest.TEST, ensemble.held_out])]
-    _, probabilities = read_ensemble(predictions, predicted)
-    known = (predicted.fold != manifest.TEST).to_numpy()
-    columns = [CLASSES.index(name) for name in MALIGNANT]
-    resampling = params.read_section("evaluate")
-    return bundle_writer.measure_threshold(
-        probabilities[known][:, columns].sum(axis=1),
-        np.isin(labels_of(predicted[known]), columns),
-        draw_counts(
-            resampling_units(predicted[known]),
-            repeats=resampling["bootstrap_repeats"],
-            seed=resampling["seed"],
-        ),
-        sensitivity=settings.malignant_sensitivity,
-        interval=resampling["interval"],
-        images=ensemble.held_out_words,
-    )
+def read_thresholds(path: Path) -> dict[str, bundle.Target]:
+    """Read what stage `operating_points` chose."""
+    return {
+        name: params.build(target, bundle.Target, f"{path}: {name}")
+        for name, target in read_json(path).items()
+    }
 
 
 def gather_evidence(args: argparse.Namespace, cases: pd.DataFrame) -> Evidence:
@@ -160,6 +136,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("table", type=Path, help="manifest written by stage split")
     parser.add_argument("exported", type=Path, help="folder written by stage export")
     parser.add_argument("ensemble", type=Path, help="folder written by stage ensemble")
+    parser.add_argument("thresholds", type=Path, help="folder written by stage operating_points")
     parser.add_argument("evaluated", type=Path, help="folder written by stage evaluate")
     parser.add_argument("benchmark", type=Path, help="folder written by stage benchmark")
     parser.add_argument("target", type=Path, help="folder to write; absent or empty")

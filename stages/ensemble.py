@@ -1,6 +1,8 @@
 """Stage `ensemble`: rank tables, rank averages, the probability map, all predictions in one table.
 
 Usage: python -m stages.ensemble data/split/manifest.csv data/predict models/ensemble
+
+`calibration.csv` says how each map did on patients that it was not fitted on.
 """
 
 import argparse
@@ -11,13 +13,9 @@ import pandas as pd
 
 from pipeline import manifest, params
 from pipeline.command import run_stage
-from pipeline.scoring.ensemble import (
-    average_ranks,
-    fit_probability_map,
-    make_reference,
-    rank_scores,
-    save_reference,
-)
+from pipeline.scoring.bootstrap import resampling_units
+from pipeline.scoring.calibration import choose_method, compare_maps, fit_map
+from pipeline.scoring.ensemble import combine, make_reference, save_reference
 from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.fold_predictions import choose_deployed, list_predictions, read_folds
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES, labels_of, split_of
@@ -36,15 +34,18 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"{args.table}: fold {settings.held_out} must have cases. Got: none.")
 
     references = {name: make_reference(scores[known]) for name, scores in predicted.scores.items()}
-    ranks = average_ranks(
-        [rank_scores(references[name], scores) for name, scores in predicted.scores.items()]
-    )
-    labels = labels_of(predicted.cases)
-    fitted = fit_probability_map(ranks[known], labels[known], settings.regularisation_c)
-    scored = as_table(predicted.cases, ranks, fitted.apply(ranks))
+    joined = combine(references, predicted.scores)
+    own, labels = joined.only(known), labels_of(predicted.cases[known])
+    units = resampling_units(predicted.cases[known])
+    compared = compare_maps(own, labels, units, settings.calibration)
+    method = choose_method(compared, settings.calibration.method)
+    fitted = fit_map(method, own, labels, settings.calibration.regularisation_c)
+    scored = as_table(predicted.cases, joined.rank_average, fitted.apply(joined))
 
     save_reference(args.target / "reference.npz", references)
     write_json(args.target / "probability_map.json", fitted.to_json())
+    with atomic_write(args.target / "calibration.csv", "w") as file:
+        compared.assign(chosen=compared.method == method).to_csv(file, index=False)
     with atomic_write(args.target / "predictions.csv", "w") as file:
         scored.to_csv(file, index=False)
     with atomic_write(args.target / "members.csv", "w") as file:
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         list_predictions(by_fold).to_csv(file, index=False, float_format="%.9g")
     print(
         f"ensemble: {len(references)} members, {known.sum()} {settings.held_out_words} and "
-        f"{(~known).sum()} test cases in {args.target}"
+        f"{(~known).sum()} test cases, probabilities by {method} in {args.target}"
     )
 
 

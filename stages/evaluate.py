@@ -5,21 +5,28 @@ reports/evaluate
 """
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from pipeline import manifest, params
 from pipeline.command import run_stage
 from pipeline.manifest import CALIBRATION, TEST
 from pipeline.scoring import plots, tables
-from pipeline.scoring.bootstrap import draw_counts, estimate, resampling_units
+from pipeline.scoring.contenders import (
+    Joined,
+    Models,
+    compare_with_ensemble,
+    learn_weights,
+    name_ensembles,
+    name_members,
+)
+from pipeline.scoring.diversity import diversity
 from pipeline.scoring.ensemble_params import EnsembleParams
+from pipeline.scoring.evaluation import EvaluateParams, measure_models
 from pipeline.scoring.fold_predictions import (
     ByFold,
     choose_deployed,
@@ -33,28 +40,6 @@ from pipeline.scoring.too_good import refuse_too_good
 from pipeline.storage import atomic_write, read_json, write_json
 
 
-@dataclass(frozen=True)
-class EvaluateParams:
-    """Section `evaluate` of `params.yaml`."""
-
-    bootstrap_repeats: int
-    interval: float
-    seed: int
-    too_good_auroc: float
-
-    def __post_init__(self) -> None:
-        if self.bootstrap_repeats < 1:
-            raise ValueError(
-                f"bootstrap_repeats must be at least 1. Got: {self.bootstrap_repeats}."
-            )
-        if not 0 < self.interval < 1:
-            raise ValueError(f"interval must be in (0, 1). Got: {self.interval}.")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0. Got: {self.seed}.")
-        if self.too_good_auroc <= 0.5:
-            raise ValueError(f"too_good_auroc must be above 0.5. Got: {self.too_good_auroc}.")
-
-
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("evaluate", EvaluateParams)
@@ -62,15 +47,18 @@ def main(argv: list[str] | None = None) -> None:
     folds = tuple(params.read_section("split.train_folds"))
     by_fold = read_folds(args.predictions, ensemble.members, folds, manifest.read(args.table))
     deployed = choose_deployed(by_fold, ensemble)
-    combined = read_ensemble(args.ensemble / "predictions.csv", deployed.cases)
-    refuse_leaks(by_fold, deployed, combined[0], settings.too_good_auroc)
-    cases, models = name_models(deployed, combined, args.table)
-    rows, estimates = measure_models(cases, models, settings, "evaluate")
-    own_rows = measure_out_of_fold(by_fold, settings)
+    combined = Joined(*read_ensemble(args.ensemble / "predictions.csv", deployed.cases))
+    refuse_leaks(by_fold, deployed, combined.ranks, settings.too_good_auroc)
+    cases, models, weights = name_models(deployed, combined, args.table)
+    costs = settings.costs.matrix(params.read_section("operating_points.malignant"))
+    measured = measure_models(cases, models, settings, costs, "evaluate")
+    rows, estimates = measured.rows, measured.estimates
+    own_rows = measure_out_of_fold(by_fold, settings, costs)
 
     write_json(args.target / "metrics.json", rows | own_rows)
     labels = models["ensemble"].labels
-    curves = {name: tables.roc_curves(m) for name, m in models.items() if m.scores is not None}
+    # Other ways to join the members stand in the tables: as curves they would hide one another.
+    curves = {name: tables.roc_curves(models[name]) for name in ("ensemble", *ensemble.members)}
     networks = (args, ensemble.members, ensemble.deployed_folds(folds))
     recipe = tables.recipe_table(read_recipe(*networks), estimates, len(cases))
     histories = read_histories(*networks)
@@ -81,6 +69,11 @@ def main(argv: list[str] | None = None) -> None:
         roc=tables.roc_table(curves),
         recipe=recipe,
         out_of_fold=tables.out_of_fold_table(own_rows, sorted(folds)),
+        differences=compare_with_ensemble(
+            models, measured.values, measured.units, settings.interval
+        ),
+        diversity=diversity(deployed.only(TEST).scores, labels),
+        weights=pd.DataFrame({"member": ensemble.members, "weight": weights}),
         history=pd.concat(histories, names=["network"]).reset_index(level="network"),
     )
     percent = f"{100 * settings.interval:g} % interval"
@@ -111,53 +104,25 @@ def name_parts(cases: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def name_models(
-    deployed: Predicted, combined: tuple[np.ndarray, np.ndarray], table: Path
-) -> tuple[pd.DataFrame, dict[str, ScoredCases]]:
-    """Take the test cases and what each model says of them."""
+    deployed: Predicted, joined: Joined, table: Path
+) -> tuple[pd.DataFrame, Models, np.ndarray]:
+    """Take the test cases, what each model says of them, and the weights of `weighted`."""
     test = deployed.is_test
     if not test.any():
         raise ValueError(f"{table}: the test set must have at least one case. Got: none.")
     tested = deployed.only(TEST)
-    labels = labels_of(tested.cases)
-    ranks, probabilities = (scores[test] for scores in combined)
-    models = {
-        # Rank scores order the cases of one class; the label comes from probabilities.
-        "ensemble": ScoredCases(labels, probabilities.argmax(axis=1), ranks, probabilities),
-        # What the label would be without the map: rank scores do not compare across classes.
-        "rank_argmax": ScoredCases(labels, ranks.argmax(axis=1), None, None),
-    }
-    return tested.cases, models | name_members(tested)
+    weights = learn_weights(deployed.without(TEST))
+    models = name_ensembles(tested, joined.only(test), weights) | name_members(tested)
+    return tested.cases, models, weights
 
 
-def name_members(predicted: Predicted) -> dict[str, ScoredCases]:
-    """Take what each member says of some cases."""
-    labels, models = labels_of(predicted.cases), {}
-    for name, scores in predicted.scores.items():
-        own = scores.astype(np.float64)
-        models[name] = ScoredCases(labels, own.argmax(axis=1), own, own)
-    return models
-
-
-def measure_models(
-    cases: pd.DataFrame, models: dict[str, ScoredCases], settings: EvaluateParams, progress: str
-) -> tuple[dict[str, dict[str, Any]], dict[str, tables.Estimates]]:
-    """Measure models on the same cases and resamples: rows of `metrics.json`, and all figures."""
-    units = resampling_units(cases)
-    counts = draw_counts(units, repeats=settings.bootstrap_repeats, seed=settings.seed)
-    estimates = {
-        name: estimate(model, counts, settings.interval)
-        for name, model in tqdm(models.items(), desc=progress)
-    }
-    labels = labels_of(cases)
-    rows = {name: tables.metrics_row(labels, units, found) for name, found in estimates.items()}
-    return rows, estimates
-
-
-def measure_out_of_fold(by_fold: ByFold, settings: EvaluateParams) -> dict[str, dict[str, Any]]:
+def measure_out_of_fold(
+    by_fold: ByFold, settings: EvaluateParams, costs: np.ndarray
+) -> dict[str, dict[str, Any]]:
     """Measure each member on the cases of all trained folds, by its network without the fold."""
     pooled = pool_out_of_fold(by_fold)
     models = {f"{name}{OUT_OF_FOLD}": model for name, model in name_members(pooled).items()}
-    return measure_models(pooled.cases, models, settings, "evaluate out of fold")[0]
+    return measure_models(pooled.cases, models, settings, costs, "evaluate out of fold").rows
 
 
 def write_tables(target: Path, **written: pd.DataFrame) -> None:

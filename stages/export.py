@@ -29,8 +29,9 @@ from pipeline.deploy.parity import (
 )
 from pipeline.network.member_params import MemberParams
 from pipeline.processes import environment_of_children
-from pipeline.scoring.ensemble import load_probability_map, load_reference
+from pipeline.scoring.ensemble import load_reference
 from pipeline.scoring.ensemble_params import EnsembleParams
+from pipeline.scoring.probability_map import load_probability_map
 from pipeline.shards.arrays import ArrayShards
 from pipeline.storage import write_json
 

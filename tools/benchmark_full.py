@@ -33,8 +33,9 @@ from pipeline.deploy.merge import merge_members
 from pipeline.images.resize import resize_to_square
 from pipeline.images.synthetic import render
 from pipeline.network.member_params import MemberParams
-from pipeline.scoring.ensemble import ProbabilityMap, make_reference, save_reference
+from pipeline.scoring.ensemble import make_reference, save_reference
 from pipeline.scoring.ensemble_params import EnsembleParams
+from pipeline.scoring.probability_map import RANK_LOGISTIC, LinearMap
 from pipeline.storage import write_json
 from tools.recipe import merge, read_recipe
 from tools.summary import latency_table, reduction_table
@@ -185,7 +186,8 @@ def build_ensemble(members: list[MemberArtefacts], folder: Path) -> EnsembleArte
         member.member: make_reference(rng.dirichlet(np.ones(count), REFERENCE_CASES))
         for member in members
     }
-    probability_map = ProbabilityMap(
+    probability_map = LinearMap(
+        RANK_LOGISTIC,
         np.eye(count) + 0.1 * rng.normal(size=(count, count)),
         np.zeros(count),
         0.5 / REFERENCE_CASES,

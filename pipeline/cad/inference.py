@@ -6,7 +6,7 @@ Pixels go through the same code as in training, and nothing here reaches TensorF
 import dataclasses
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
-from pipeline.classes import CLASSES, MALIGNANT
+from pipeline.classes import CLASSES, TARGETS
 from pipeline.demographics import encode_demographics
 from pipeline.deploy import bundle as bundles
 from pipeline.deploy.bundle import Bundle, BundleError
@@ -89,7 +89,7 @@ class Scorer:
         Returns:
             The JSON object of a prediction. `malignant.score` is the sum of the probabilities of
             the malignant classes and `malignant.decision` whether it is at or above the
-            threshold; `crop` is in pixels of the original after orientation.
+            threshold, and so for `melanoma`; `crop` is in pixels of the original after orientation.
 
         Raises:
             ValueError: The file is missing, or not an image that can be scored.
@@ -98,21 +98,18 @@ class Scorer:
         manifest = self.bundle.manifest
         if not image.is_file():
             raise ValueError(f"image must be an existing file. Got: {image}.")
-        prepared = preprocess(
-            image,
-            decode_params=manifest.preprocessing.decode,
-            crop_params=manifest.preprocessing.crop,
-            resample=manifest.preprocessing.resample,
-            inputs=[(i.crop_px, i.input_px) for i in manifest.inputs if i.crop_px is not None],
-        )
-        outputs = self._run(prepared, patient)
+        prepared = self.prepare(image)
+        outputs = {
+            name: dict(zip(CLASSES, rows[0].tolist(), strict=True))
+            for name, rows in self.run([prepared], [patient]).items()
+        }
         probabilities = outputs["probabilities"]
         return {
             "predicted_label": max(probabilities, key=probabilities.__getitem__),
             "probabilities": probabilities,
             "rank_scores": outputs["rank_scores"],
             "members": {m: outputs[f"probabilities_{m}"] for m in sorted(manifest.members)},
-            "malignant": self._judge(probabilities),
+            **{target: self._judge(probabilities, target) for target in TARGETS},
             "demographics_used": manifest.demographics.used,
             "demographics": dataclasses.asdict(patient),
             "crop": {side: getattr(prepared.box, side) for side in SIDES_PX},
@@ -126,26 +123,51 @@ class Scorer:
             "notice": NOTICE,
         }
 
-    def _run(self, prepared: Preprocessed, patient: Patient) -> dict[str, dict[str, float]]:
+    def prepare(self, file: Path | bytes) -> Preprocessed:
+        """Make the arrays of one image, given as a JPEG or PNG file or as its bytes.
+
+        Raises:
+            ImageError: It cannot be decoded.
+        """
+        preprocessing = self.bundle.manifest.preprocessing
+        inputs = self.bundle.manifest.inputs
+        return preprocess(
+            file,
+            decode_params=preprocessing.decode,
+            crop_params=preprocessing.crop,
+            resample=preprocessing.resample,
+            inputs=[(i.crop_px, i.input_px) for i in inputs if i.crop_px is not None],
+        )
+
+    def run(
+        self, prepared: Sequence[Preprocessed], patients: Sequence[Patient]
+    ) -> dict[str, np.ndarray]:
+        """Score images together, each with its patient.
+
+        Returns:
+            Name of each of the graph's outputs to its scores, `(len(prepared), 9)` float32.
+
+        Raises:
+            BundleError: The graph gave something other than probabilities.
+        """
         feeds = {
-            i.name: patient.vector()
+            i.name: np.concatenate([patient.vector() for patient in patients])
             if i.crop_px is None
-            else prepared.arrays[i.crop_px, i.input_px][None]
+            else np.stack([one.arrays[i.crop_px, i.input_px] for one in prepared])
             for i in self.bundle.manifest.inputs
         }
         names = [output.name for output in self.bundle.manifest.outputs]
-        rows = dict(zip(names, self._session.run(names, feeds), strict=True))
-        for name, row in rows.items():
+        scores = dict(zip(names, self._session.run(names, feeds), strict=True))
+        for name, rows in scores.items():
             # `not` refuses NaN too.
-            if not (row >= 0).all() or not (row <= 1 + 1e-5).all():
-                raise BundleError(f"output '{name}' must be within 0 and 1. Got: {row.tolist()}.")
-        return {
-            name: dict(zip(CLASSES, row[0].tolist(), strict=True)) for name, row in rows.items()
-        }
+            if not (rows >= 0).all() or not (rows <= 1 + 1e-5).all():
+                raise BundleError(f"output '{name}' must be within 0 and 1. Got: {rows.tolist()}.")
+        return scores
 
-    def _judge(self, probabilities: dict[str, float]) -> dict[str, Any]:
-        score = sum(probabilities[name] for name in MALIGNANT)
-        threshold = self.bundle.manifest.thresholds["malignant"].threshold
+    def _judge(self, probabilities: dict[str, float], name: str) -> dict[str, Any]:
+        target = self.bundle.manifest.thresholds[name]
+        score = sum(probabilities[label] for label in target.classes)
+        threshold = target.decision.threshold
         decision = None if threshold is None else score >= threshold
         return {"score": score, "threshold": threshold, "decision": decision}
 

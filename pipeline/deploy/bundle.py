@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params, storage
-from pipeline.classes import CLASSES, MALIGNANT
+from pipeline.classes import CLASSES, TARGETS
 from pipeline.demographics import DEMOGRAPHICS_LAYOUT, DEMOGRAPHICS_WIDTH
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.preprocess import PREPROCESSING_VERSION
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SUMS_FILE = "SHA256SUMS"
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model/ensemble.onnx"
@@ -90,15 +90,44 @@ class Estimate:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold, how it was chosen, and what was measured at it; `None` where undefined."""
+    """A threshold, how it was chosen, and what was measured at it; `None` where undefined.
+
+    Attributes:
+        rule: In words.
+        quantity: What was wanted: `sensitivity` or `specificity`.
+        wanted: At least this much of it, in (0, 1].
+        threshold: A score at or above it is positive.
+        n: Cases that it was chosen on, and measured.
+        positives: Of them.
+        interval: Share of the resamples inside the intervals.
+        sensitivity: On these cases.
+        specificity: On these cases.
+    """
 
     rule: str
+    quantity: str
+    wanted: float
     threshold: float | None
     n: int
     positives: int
     interval: float
     sensitivity: Estimate
     specificity: Estimate
+
+
+@dataclass(frozen=True)
+class Target:
+    """A binary outcome: the sum of some classes' probabilities, and its thresholds.
+
+    Attributes:
+        classes: The positive ones.
+        decision: The threshold that decides.
+        others: Further ones to choose from, for other sensitivities and specificities.
+    """
+
+    classes: tuple[str, ...]
+    decision: OperatingPoint
+    others: tuple[OperatingPoint, ...]
 
 
 @dataclass(frozen=True)
@@ -127,7 +156,6 @@ class Manifest:
     name: str
     version: str
     classes: tuple[str, ...]
-    malignant: tuple[str, ...]
     preprocessing: Preprocessing
     demographics: Demographics
     members: dict[str, Member]
@@ -135,7 +163,7 @@ class Manifest:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     reference_rows: int
-    thresholds: dict[str, OperatingPoint]
+    thresholds: dict[str, Target]
     files: dict[str, str]
 
 
@@ -262,15 +290,20 @@ def check_contract(manifest: Manifest, place: Path) -> None:
     used = any(member.demographics for member in members.values())
     for key, found, wanted in (
         ("classes", manifest.classes, CLASSES),
-        ("malignant", manifest.malignant, MALIGNANT),
         ("preprocessing.version", preprocessing.version, PREPROCESSING_VERSION),
         ("demographics.layout", manifest.demographics.layout, DEMOGRAPHICS_LAYOUT),
         ("demographics.used", manifest.demographics.used, used),
         ("inputs", manifest.inputs, graph_inputs(members)),
         ("outputs", manifest.outputs, graph_outputs(members)),
-        ("thresholds", sorted(manifest.thresholds), ["malignant"]),
+        ("thresholds", sorted(manifest.thresholds), sorted(TARGETS)),
     ):
         _must_equal(place, key, found, wanted)
+    for name, target in manifest.thresholds.items():
+        if target.classes not in TARGETS[name]:
+            raise BundleError(
+                f"{place}: thresholds.{name}.classes must be one of {TARGETS[name]}. "
+                f"Got: {target.classes}."
+            )
     if not members or manifest.reference_rows < 1:
         raise BundleError(f"{place}: members and reference_rows must not be empty or 0.")
 

@@ -6,23 +6,20 @@ depends on the time or the machine, so that two runs on the same inputs give the
 """
 
 import dataclasses
-import math
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from pipeline import storage
-from pipeline.classes import CLASS_NAMES, CLASSES, MALIGNANT
+from pipeline.classes import CLASS_NAMES, CLASSES
 from pipeline.demographics import DEMOGRAPHICS_LAYOUT
 from pipeline.deploy import bundle
 from pipeline.images.synthetic import SKIN_TONES, render
-from pipeline.scoring.bootstrap import percentile_interval
-from pipeline.scoring.operating_point import highest_threshold, sensitivity_and_specificity
 
 MEMBER_TOLERANCE = 1e-4
 # Unknown first, then each element known or not; both ends of the age.
@@ -44,7 +41,6 @@ class BundleParams:
     version: str
     golden_cases: int
     golden_seed: int
-    malignant_sensitivity: float
 
     def __post_init__(self) -> None:
         for key in ("name", "version"):
@@ -54,10 +50,6 @@ class BundleParams:
                 )
         if self.golden_cases < 1:
             raise ValueError(f"golden_cases must be at least 1. Got: {self.golden_cases}.")
-        if not 0 < self.malignant_sensitivity <= 1:
-            raise ValueError(
-                f"malignant_sensitivity must be in (0, 1]. Got: {self.malignant_sensitivity}."
-            )
 
 
 def make_manifest(
@@ -67,7 +59,7 @@ def make_manifest(
     *,
     deployed: bundle.Deployed,
     reference_rows: int,
-    thresholds: dict[str, bundle.OperatingPoint],
+    thresholds: dict[str, bundle.Target],
 ) -> bundle.Manifest:
     """Describe a bundle; its files are filled in by `seal`.
 
@@ -87,7 +79,6 @@ def make_manifest(
         name=settings.name,
         version=settings.version,
         classes=CLASSES,
-        malignant=MALIGNANT,
         preprocessing=preprocessing,
         demographics=bundle.Demographics(
             DEMOGRAPHICS_LAYOUT, any(member.demographics for member in members.values())
@@ -104,56 +95,14 @@ def make_manifest(
     return manifest
 
 
-def measure_threshold(
-    scores: np.ndarray,
-    positive: np.ndarray,
-    counts: np.ndarray,
-    *,
-    sensitivity: float,
-    interval: float,
-    images: str,
-) -> bundle.OperatingPoint:
-    """Choose the highest threshold that reaches a sensitivity, and measure it.
-
-    Args:
-        scores: Of images that were not trained on, `(n,)` float.
-        positive: Truth, `(n,)` bool.
-        counts: Resamples of patients, `(repeats, n)` int.
-        sensitivity: Wanted share of the positives, in (0, 1].
-        interval: Share of the resamples inside the intervals.
-        images: What the images are called in the rule: `out-of-fold` or `calibration`.
-    """
-    threshold = highest_threshold(scores, positive, sensitivity)
-    figures = [bundle.Estimate(None, None, None)] * 2
-    if threshold is not None:
-        flagged = scores >= threshold
-        points = sensitivity_and_specificity(flagged, positive, np.ones((1, len(scores)), np.int64))
-        resampled = sensitivity_and_specificity(flagged, positive, counts)
-        figures = [
-            bundle.Estimate(float(point), *percentile_interval(values, interval)[:2])
-            if not math.isnan(point)
-            else bundle.Estimate(None, None, None)
-            for (point,), values in zip(points, resampled, strict=True)
-        ]
-    return bundle.OperatingPoint(
-        rule=f"highest threshold with sensitivity >= {sensitivity:g} on {images} images",
-        threshold=threshold,
-        n=len(scores),
-        positives=int(positive.sum()),
-        interval=interval,
-        sensitivity=figures[0],
-        specificity=figures[1],
-    )
-
-
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file's bytes, whole or not at all."""
     with open(source, "rb") as read, storage.atomic_write(target) as write:
         shutil.copyfileobj(read, write, 1 << 20)
 
 
-def write_labels(path: Path) -> None:
-    """Write the nine classes in the order of the graph's outputs.
+def write_labels(path: Path, malignant: Collection[str]) -> None:
+    """Write the nine classes in the order of the graph's outputs, and which count as malignant.
 
     The codes stay null until someone has checked them against the terminologies: a wrong code in
     a patient's record is worse than none.
@@ -163,7 +112,7 @@ def write_labels(path: Path) -> None:
             "index": index,
             "class": name,
             "name": CLASS_NAMES[name],
-            "malignant": name in MALIGNANT,
+            "malignant": name in malignant,
             "snomed_ct": None,
             "icd_10": None,
             "codes_verified": False,

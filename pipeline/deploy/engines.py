@@ -61,7 +61,7 @@ class EngineJob:
         arrays: `.npz` with one array per input name, first axis the image.
         models: The networks, one for a member, all of them for the ensemble.
         reference: The ensemble's stored out-of-fold scores; empty for a member.
-        probability_map: The ensemble's map of rank averages; empty for a member.
+        probability_map: The ensemble's map of joined scores; empty for a member.
         onnx: The graph.
         output: The graph's output that is asked for.
     """
@@ -139,17 +139,13 @@ def _load_network(model: NativeModel) -> Any:
 
 
 def _load_combination(job: EngineJob) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """Average the members' ranks and map them to probabilities, in NumPy."""
-    from pipeline.scoring import ensemble
+    """Join the members' scores and map them to probabilities, in NumPy."""
+    from pipeline.scoring.ensemble import combine, load_reference
+    from pipeline.scoring.probability_map import load_probability_map
 
-    reference = ensemble.load_reference(Path(job.reference))
-    probability_map = ensemble.load_probability_map(Path(job.probability_map))
-
-    def combine(scores: dict[str, np.ndarray]) -> np.ndarray:
-        ranks = [ensemble.rank_scores(reference[name], p) for name, p in scores.items()]
-        return probability_map.apply(ensemble.average_ranks(ranks))
-
-    return combine
+    references = load_reference(Path(job.reference))
+    probability_map = load_probability_map(Path(job.probability_map))
+    return lambda scores: probability_map.apply(combine(references, scores))
 
 
 def load_onnx_runtime(job: EngineJob) -> Answer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.classes import CLASS_NAMES
-from pipeline.deploy.bundle import Manifest, OperatingPoint
+from pipeline.deploy.bundle import Estimate, Manifest, Target
 from pipeline.scoring.ensemble_params import FOLD_AVERAGE
 from pipeline.scoring.tables import OUT_OF_FOLD
 
@@ -19,6 +19,7 @@ FIGURES = {
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
 }
+TITLES = {"malignant": "Malignant or not", "melanoma": "Melanoma or not"}
 CLASS_FIGURES = ("recall", "precision", "auroc")
 LIMITS = (
     "Measured on the archive described here, not in a clinic: other cameras, skin tones, ages and "
@@ -70,7 +71,7 @@ def word_card(manifest: Manifest, evidence: Evidence) -> str:
         _performance(evidence),
         _classes(evidence),
         *_out_of_fold(evidence),
-        _operating_point(manifest.thresholds["malignant"]),
+        *(_target(name, manifest.thresholds[name]) for name in TITLES),
         _members(manifest, evidence.parity),
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in LIMITS),
     )
@@ -164,22 +165,30 @@ def _classes(evidence: Evidence) -> str:
     return "## Performance by class, ensemble on the test set\n\n" + _table(head, rows)
 
 
-def _operating_point(point: OperatingPoint) -> str:
-    text = "## Malignant or not\n\nScore: sum of the probabilities of the malignant classes. "
+def _target(name: str, target: Target) -> str:
+    text = f"## {TITLES[name]}\n\nScore: sum of the probabilities of {', '.join(target.classes)}. "
+    point = target.decision
     if point.threshold is None:
-        return text + f"Threshold: undefined ({point.rule}; {point.positives} malignant images)."
-    figures = [
-        (name, *_estimate({name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}, name), n)
-        for name, e, n in (
-            ("sensitivity", point.sensitivity, point.positives),
-            ("specificity", point.specificity, point.n - point.positives),
+        return text + f"Threshold: undefined ({point.rule}; {point.positives} positive images)."
+    rows = [
+        (
+            one.rule,
+            "undefined" if one.threshold is None else f"{one.threshold:.6g}",
+            *(" ".join(_interval_of(rate)) for rate in (one.sensitivity, one.specificity)),
         )
+        for one in (point, *target.others)
     ]
+    head = ("rule", "threshold", "sensitivity", "specificity")
     return (
-        f"{text}Threshold: {point.threshold:.6g}, the {point.rule}. The figures are of the same "
+        f"{text}Threshold that decides: {point.threshold:.6g}, the first of the table. The figures "
+        f"are of the same {point.positives} positive and {point.n - point.positives} negative "
         f"images that chose it, so they flatter; intervals: {point.interval:.0%}, by resampling "
-        "patients.\n\n" + _table(("figure", "value", "interval", "n"), figures)
+        "patients.\n\n" + _table(head, rows)
     )
+
+
+def _interval_of(rate: Estimate) -> tuple[str, str]:
+    return _estimate({"x": rate.value, "x_low": rate.low, "x_high": rate.high}, "x")
 
 
 def _members(manifest: Manifest, parity: dict[str, dict[str, Any]]) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 
 from pipeline.classes import CLASSES
-from pipeline.scoring.ensemble import ProbabilityMap, average_ranks, rank_scores
+from pipeline.scoring.ensemble import combine
+from pipeline.scoring.probability_map import ProbabilityMap
 
 # Graph against NumPy on the same member scores.
 FORMULA_TOLERANCE = 1e-6
@@ -77,17 +78,17 @@ def check_ensemble(
         outputs: What the graph answered, by output name, each `(n, 9)`.
         native: Member name to Keras' probabilities on the same images, `(n, 9)`.
         references: Member name to its reference scores, `(m, 9)`, columns ascending.
-        probability_map: Rank averages to probabilities.
+        probability_map: The members' joined scores to probabilities.
 
     Raises:
         ParityError: On the graph's own member scores the formula differs by more than
             `FORMULA_TOLERANCE`, or a rank differs from the native one by more than 2/m.
     """
     own = {name: outputs[f"probabilities_{name}"] for name in native}
-    ranks = _average(own, references)
+    joined = combine(references, own)
     formula = {
-        "rank_scores": _largest(outputs["rank_scores"], ranks),
-        "probabilities": _largest(outputs["probabilities"], probability_map.apply(ranks)),
+        "rank_scores": _largest(outputs["rank_scores"], joined.rank_average),
+        "probabilities": _largest(outputs["probabilities"], probability_map.apply(joined)),
     }
     for name, difference in formula.items():
         if not difference <= FORMULA_TOLERANCE:
@@ -96,24 +97,20 @@ def check_ensemble(
                 f"on equal scores. Got: {difference:.3g}."
             )
     step = 2 / min(len(reference) for reference in references.values())
-    moved = _largest(outputs["rank_scores"], _average(native, references))
+    moved = _largest(outputs["rank_scores"], combine(references, native).rank_average)
     if not moved <= step:
         raise ParityError(
             f"ensemble: rank scores of graph and Keras must agree within 2/n = {step:.3g}. "
             f"Got: {moved:.3g}."
         )
     return {
-        "images": len(ranks),
+        "images": len(joined.rank_average),
         "reference_cases": min(len(reference) for reference in references.values()),
         "formula_tolerance": FORMULA_TOLERANCE,
         "formula_difference": formula,
         "rank_tolerance": step,
         "rank_difference": moved,
     }
-
-
-def _average(scores: dict[str, np.ndarray], references: dict[str, np.ndarray]) -> np.ndarray:
-    return average_ranks([rank_scores(references[name], scores[name]) for name in scores])
 
 
 def _largest(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -16,6 +16,10 @@ from pipeline.scoring.metrics import ScoredCases, every_case_once, measure
 # With fewer defined resamples an interval would describe those that happened to hold every class.
 LEAST_DEFINED = 0.5
 
+# A model's metrics by name: on the cases as they are, and on each resample, `(repeats,)`; NaN where
+# undefined.
+Values = dict[str, tuple[float, np.ndarray]]
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -81,24 +85,46 @@ def percentile_interval(
     return float(low), float(high), len(defined)
 
 
-def estimate(cases: ScoredCases, counts: np.ndarray, interval: float) -> dict[str, Estimate]:
+def estimate(
+    cases: ScoredCases, counts: np.ndarray, interval: float, *, costs: np.ndarray | None = None
+) -> dict[str, Estimate]:
     """Compute every metric of `metrics.measure` with its interval.
 
     Args:
         cases: At least one case.
         counts: From `draw_counts`; the same for all models that are compared.
         interval: Share of the resamples inside, in (0, 1).
+        costs: What `cost_weighted_error` is of, or `None` for none; see `metrics`.
     """
-    points = measure(cases, every_case_once(len(cases)))
-    resampled = measure(cases, counts)
-    estimates = {}
-    for name, (point,) in points.items():
-        low, high, resamples = percentile_interval(resampled[name], interval)
-        known = not np.isnan(point)
-        estimates[name] = Estimate(
-            float(point) if known else None,
-            low if known else None,
-            high if known else None,
-            resamples,
-        )
-    return estimates
+    values = measure_model(cases, counts, costs)
+    return {name: estimate_of(*value, interval) for name, value in values.items()}
+
+
+def measure_model(
+    cases: ScoredCases, counts: np.ndarray, costs: np.ndarray | None = None
+) -> Values:
+    """Compute every metric of `metrics.measure` on the cases and on each resample.
+
+    Args:
+        cases: At least one case.
+        counts: From `draw_counts`; the same for all models that are compared.
+        costs: What `cost_weighted_error` is of, or `None` for none.
+    """
+    points, resampled = (
+        measure(cases, drawn, costs) for drawn in (every_case_once(len(cases)), counts)
+    )
+    return {name: (float(points[name][0]), resampled[name]) for name in points}
+
+
+def estimate_of(point: float, resampled: np.ndarray, interval: float) -> Estimate:
+    """Put a value and its interval together.
+
+    Args:
+        point: On the cases as they are; NaN where undefined.
+        resampled: Of the resamples, `(repeats,)`; NaN where undefined.
+        interval: Share of the resamples inside, in (0, 1).
+    """
+    low, high, resamples = percentile_interval(resampled, interval)
+    if np.isnan(point):
+        return Estimate(None, None, None, resamples)
+    return Estimate(float(point), low, high, resamples)

@@ -1,98 +1,66 @@
-"""Rank scores, their average over the members, and probabilities.
+"""Rank scores, their average over the members, and the mean of the members' logits.
 
 A member's score of a case is ranked against that member's own out-of-fold scores, kept as a
 reference, and never inside a batch: one image alone has the same score as among thousands. Rank
 scores order the cases of one class; they are not probabilities and not comparable across classes,
-so labels come from a multinomial logistic map of the nine rank averages.
+so labels come from a map to probabilities (`probability_map`).
 
 Arrays have one row per case and nine columns in the order of `CLASSES`. All arithmetic is
 elementwise in a fixed order, without BLAS: bit-identical alone and in any batch.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from pipeline.classes import CLASSES
-from pipeline.storage import atomic_write, read_json
+from pipeline.storage import atomic_write
 
-# exp of it is exactly 0 in float32 and float64: a class that was never seen gets probability 0.
-NEVER = -1e9
+# A float32 softmax comes down to 0, whose logarithm is not finite.
+LEAST_SCORE = 1e-7
 
 
 class EnsembleError(ValueError):
-    """Scores, reference or probability map are not what the ensemble needs."""
+    """Scores or reference are not what the ensemble needs."""
 
 
 @dataclass(frozen=True, eq=False)
-class ProbabilityMap:
-    """Softmax of a linear map of the logits of the nine rank averages.
+class Combined:
+    """The members' scores of some cases, joined in the two ways that probabilities are made from.
 
     Attributes:
-        coefficients: `(9, 9)` float64, from the column's logit to the row's class.
-        intercepts: `(9,)` float64.
-        clip: Rank averages are brought into [clip, 1 - clip] before the logit, in (0, 0.5].
+        rank_average: Mean of the members' rank scores, `(m, 9)` float64 in [0, 1].
+        mean_logits: Mean of the logarithms of the members' probabilities, `(m, 9)` float64. Logits
+            of a softmax are these up to one number per case, which no softmax of them notices.
     """
 
-    coefficients: np.ndarray
-    intercepts: np.ndarray
-    clip: float
+    rank_average: np.ndarray
+    mean_logits: np.ndarray
 
-    def __post_init__(self) -> None:
-        count = len(CLASSES)
-        if self.coefficients.shape != (count, count) or self.intercepts.shape != (count,):
-            raise EnsembleError(
-                f"coefficients must be ({count}, {count}) and intercepts ({count},). "
-                f"Got: {self.coefficients.shape} and {self.intercepts.shape}."
-            )
-        if not (np.isfinite(self.coefficients).all() and np.isfinite(self.intercepts).all()):
-            raise EnsembleError("coefficients and intercepts must be finite.")
-        if not 0 < self.clip <= 0.5:
-            raise EnsembleError(f"clip must be in (0, 0.5]. Got: {self.clip}.")
+    def only(self, chosen: np.ndarray) -> Self:
+        """Return some of the cases, by index or mask."""
+        return replace(
+            self, rank_average=self.rank_average[chosen], mean_logits=self.mean_logits[chosen]
+        )
 
-    def apply(self, rank_average: np.ndarray) -> np.ndarray:
-        """Turn rank averages into probabilities.
 
-        Args:
-            rank_average: `(m, 9)` float64 in [0, 1].
+def combine(references: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]) -> Combined:
+    """Join the members' scores.
 
-        Returns:
-            `(m, 9)` float64; each row sums to one.
-        """
-        logits = rank_logits(rank_average, self.clip)
-        total = np.tile(self.intercepts, (len(logits), 1))
-        for column in range(len(CLASSES)):
-            total = total + logits[:, column : column + 1] * self.coefficients[:, column]
-        weights = np.exp(total - total.max(axis=1, keepdims=True))
-        # `sum` adds the columns one after the other, whatever the number of rows.
-        return weights / sum(weights.T)[:, None]
+    Args:
+        references: Member name to what `make_reference` returned.
+        scores: Member name to probabilities, `(m, 9)` float32, in the members' order.
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the map as JSON holds it; `from_json` brings it back bit for bit."""
-        return {
-            "classes": list(CLASSES),
-            "clip": self.clip,
-            "coefficients": self.coefficients.tolist(),
-            "intercepts": self.intercepts.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Make the map of what `to_json` returned.
-
-        Raises:
-            EnsembleError: A key, the classes or a value is not what `ProbabilityMap` allows.
-        """
-        wanted = ["classes", "clip", "coefficients", "intercepts"]
-        if not isinstance(data, dict) or sorted(data) != wanted:
-            raise EnsembleError(f"probability map must have exactly the keys {wanted}.")
-        if data["classes"] != list(CLASSES):
-            raise EnsembleError(f"classes must be {list(CLASSES)}. Got: {data['classes']}.")
-        coefficients = np.asarray(data["coefficients"], np.float64)
-        return cls(coefficients, np.asarray(data["intercepts"], np.float64), float(data["clip"]))
+    Raises:
+        EnsembleError: As `rank_scores`.
+    """
+    ranks = [rank_scores(references[name], found) for name, found in scores.items()]
+    return Combined(
+        average_ranks(ranks), average_ranks([log_scores(found) for found in scores.values()])
+    )
 
 
 def rank_against(reference: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -140,50 +108,20 @@ def rank_scores(reference: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def average_ranks(ranks: Sequence[np.ndarray]) -> np.ndarray:
-    """Average the members' rank scores, each `(m, 9)`, in their order."""
-    return sum(ranks[1:], start=ranks[0]) / len(ranks)
+def average_ranks(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Average what each member says, `(m, 9)` each, in the members' order."""
+    return sum(parts[1:], start=parts[0]) / len(parts)
+
+
+def log_scores(scores: np.ndarray) -> np.ndarray:
+    """Return the logarithms of probabilities, in float64; of `LEAST_SCORE` where one is less."""
+    return np.log(np.maximum(scores.astype(np.float64), LEAST_SCORE))
 
 
 def rank_logits(rank_average: np.ndarray, clip: float) -> np.ndarray:
     """Return log(r / (1 - r)) of rank averages brought into [clip, 1 - clip]."""
     clipped = np.clip(rank_average, clip, 1 - clip)
     return np.log(clipped / (1 - clipped))
-
-
-def fit_probability_map(
-    rank_average: np.ndarray, labels: np.ndarray, regularisation_c: float
-) -> ProbabilityMap:
-    """Fit the multinomial map on out-of-fold cases.
-
-    A class without a case gets probability exactly 0: nothing is known of when it should be said.
-
-    Args:
-        rank_average: `(n, 9)` float64, of the cases that make the references.
-        labels: Index into `CLASSES`, `(n,)` int.
-        regularisation_c: scikit-learn's C, inverse strength of the squared penalty.
-
-    Raises:
-        EnsembleError: There is no case.
-    """
-    if len(labels) == 0:
-        raise EnsembleError("the probability map needs at least one out-of-fold case. Got: none.")
-    clip = 0.5 / len(labels)
-    present = np.unique(labels)
-    coefficients = np.zeros((len(CLASSES), len(CLASSES)))
-    intercepts = np.full(len(CLASSES), NEVER)
-    intercepts[present] = 0.0
-    if len(present) > 1:
-        # Imported here: the hospital's runtime scores with this module and has no scikit-learn.
-        from sklearn.linear_model import LogisticRegression
-
-        # Second order: 10 steps to 1e-6 where L-BFGS takes 100 and more, and the same every time.
-        model = LogisticRegression(C=regularisation_c, solver="newton-cholesky", tol=1e-6)
-        model.fit(rank_logits(rank_average, clip), labels)
-        # With two classes scikit-learn keeps one row, of the second against the first.
-        rows = present if len(present) > 2 else present[1:]
-        coefficients[rows], intercepts[rows] = model.coef_, model.intercept_
-    return ProbabilityMap(coefficients, intercepts, clip)
 
 
 def make_reference(scores: np.ndarray) -> np.ndarray:
@@ -223,11 +161,3 @@ def check_reference(reference: np.ndarray, place: str) -> None:
         raise EnsembleError(f"{place} must hold one or more rows of finite scores.")
     if (np.diff(reference, axis=0) < 0).any():
         raise EnsembleError(f"{place} must be ascending in every column.")
-
-
-def load_probability_map(path: Path) -> ProbabilityMap:
-    """Read what `ProbabilityMap.to_json` returned from a JSON file."""
-    try:
-        return ProbabilityMap.from_json(read_json(path))
-    except (ValueError, TypeError) as error:
-        raise EnsembleError(f"{path}: {error}") from error

@@ -1,12 +1,42 @@
-"""Which networks are deployed: section `ensemble` of `params.yaml`."""
+"""Which networks are deployed, and how they give probabilities: section `ensemble`."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeline.manifest import CALIBRATION
+from pipeline.scoring.probability_map import METHODS
 
 FOLD = "fold"
 FOLD_AVERAGE = "fold_average"
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class CalibrationParams:
+    """Part `calibration` of section `ensemble` of `params.yaml`.
+
+    Attributes:
+        method: One of `probability_map.METHODS`, or `best`: the least log loss on cases left out.
+        regularisation_c: Inverse strength of the squared penalty of `rank_logistic` and
+            `dirichlet`, scikit-learn's C.
+        folds: Parts that are left out in turn when maps are compared.
+        seed: Of the parts.
+    """
+
+    method: str
+    regularisation_c: float
+    folds: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.method not in (BEST, *METHODS):
+            raise ValueError(f"method must be {BEST} or one of {METHODS}. Got: {self.method!r}.")
+        if self.regularisation_c <= 0:
+            raise ValueError(f"regularisation_c must be > 0. Got: {self.regularisation_c}.")
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2. Got: {self.folds}.")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0. Got: {self.seed}.")
 
 
 @dataclass(frozen=True)
@@ -18,13 +48,13 @@ class EnsembleParams:
         fold: The fold whose networks are deployed.
         deploy: `fold`; or `fold_average`, where a member's score is the mean of the probabilities
             of its networks of all trained folds.
-        regularisation_c: Of the probability map.
+        calibration: How the probability map is fitted.
     """
 
     members: tuple[str, ...]
     fold: int
     deploy: str
-    regularisation_c: float
+    calibration: CalibrationParams
 
     def __post_init__(self) -> None:
         if not self.members or len(set(self.members)) != len(self.members):
@@ -32,8 +62,6 @@ class EnsembleParams:
         if self.fold < 0:
             raise ValueError(f"fold must be at least 0. Got: {self.fold}.")
         check_deploy(self.deploy)
-        if self.regularisation_c <= 0:
-            raise ValueError(f"regularisation_c must be > 0. Got: {self.regularisation_c}.")
 
     @property
     def held_out(self) -> str:

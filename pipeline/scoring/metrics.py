@@ -7,16 +7,32 @@ NaN where a metric is undefined; what is reported turns NaN into `None`.
 
 A class without a case has no recall, F1, AUROC or average precision; one that is never predicted
 has no precision. A macro mean is over the classes that the test set holds, the same in all
-resamples: one that lacks a class is undefined. Defined values agree with scikit-learn's.
+resamples: one that lacks a class is undefined. Defined values agree with scikit-learn's where it
+has the metric; `ranking` says which partial area is which.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.classes import CLASSES
+from pipeline.scoring.confusion import (
+    accuracy,
+    confusion,
+    cost_weighted_error,
+    f1,
+    precision,
+    ratio,
+    recall,
+)
+from pipeline.scoring.ranking import RANKED, by_threshold, whole_area, whole_precision
 
-PER_CLASS = ("precision", "recall", "f1", "auroc", "average_precision")
+PER_CLASS = ("precision", "recall", "f1", *RANKED)
+
+# Values of `counts` that are worked on at once: 8 MiB, and some ten times that with what is derived
+# from them. All of 500 resamples of 60,000 cases at once would take 3 GB.
+BLOCK_VALUES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +43,7 @@ class ScoredCases:
         labels: Truth, `(n,)`.
         predicted: Predicted class, `(n,)`.
         scores: What AUROC and average precision rank the cases by, or `None` for neither.
-        probabilities: What the log loss is of, or `None` for none.
+        probabilities: What log loss, Brier score and the second place are of, or `None` for none.
     """
 
     labels: np.ndarray
@@ -39,16 +55,33 @@ class ScoredCases:
         return len(self.labels)
 
 
-def measure(cases: ScoredCases, counts: np.ndarray) -> dict[str, np.ndarray]:
+def measure(
+    cases: ScoredCases, counts: np.ndarray, costs: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Compute every metric under its flat name: `accuracy`, `macro_auroc`, `auroc_MEL` ….
 
     Args:
         cases: At least one case.
         counts: `(repeats, len(cases))` int.
+        costs: What `cost_weighted_error` is of, or `None` for none.
 
     Returns:
         Name to values, each `(repeats,)` float64.
     """
+    blocks = [_measure_block(cases, block, costs) for block in row_blocks(counts)]
+    return {name: np.concatenate([found[name] for found in blocks]) for name in blocks[0]}
+
+
+def row_blocks(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut `(repeats, n)` counts into blocks of resamples that fit in little memory."""
+    rows = max(1, BLOCK_VALUES // counts.shape[1])
+    for start in range(0, len(counts), rows):
+        yield counts[start : start + rows]
+
+
+def _measure_block(
+    cases: ScoredCases, counts: np.ndarray, costs: np.ndarray | None
+) -> dict[str, np.ndarray]:
     present = class_counts(cases.labels) > 0
     table = confusion(cases.labels, cases.predicted, counts)
     by_class = {"precision": precision(table), "recall": recall(table), "f1": f1(table)}
@@ -57,20 +90,31 @@ def measure(cases: ScoredCases, counts: np.ndarray) -> dict[str, np.ndarray]:
         "balanced_accuracy": macro_mean(by_class["recall"], present),
         "macro_f1": macro_mean(by_class["f1"], present),
     }
+    if costs is not None:
+        found["cost_weighted_error"] = cost_weighted_error(table, costs)
     if cases.scores is not None:
-        for name, metric in (("auroc", auroc), ("average_precision", average_precision)):
-            columns = [
-                metric(cases.labels == k, cases.scores[:, k], counts) for k in range(len(CLASSES))
-            ]
-            by_class[name] = np.stack(columns, axis=1)
+        ranked = _rank_classes(cases, counts)
         contrasted = auroc_classes(cases.labels)
-        found["macro_auroc"] = macro_mean(by_class["auroc"], contrasted)
-        found["macro_average_precision"] = macro_mean(by_class["average_precision"], present)
+        for name, values in ranked.items():
+            counted = present if name == "average_precision" else contrasted
+            found[f"macro_{name}"] = macro_mean(values, counted)
+        by_class |= ranked
     if cases.probabilities is not None:
         found["log_loss"] = log_loss(cases.labels, cases.probabilities, counts)
+        found["brier_score"] = brier_score(cases.labels, cases.probabilities, counts)
+        found["top_2_accuracy"] = top_2_accuracy(cases, counts)
     for name, values in by_class.items():
         found |= {f"{name}_{label}": values[:, k] for k, label in enumerate(CLASSES)}
     return found
+
+
+def _rank_classes(cases: ScoredCases, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute the metrics `RANKED` of each class against the rest, each `(repeats, 9)`."""
+    columns = []
+    for k in range(len(CLASSES)):
+        both = by_threshold(cases.labels == k, cases.scores[:, k], counts)
+        columns.append([metric(*both) for metric in RANKED.values()])
+    return dict(zip(RANKED, np.moveaxis(columns, 0, 2), strict=True))
 
 
 def every_case_once(n: int) -> np.ndarray:
@@ -107,10 +151,7 @@ def auroc(positives: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.n
     Returns:
         `(repeats,)`; NaN where positives or negatives are absent.
     """
-    hits, others = _by_threshold(positives, scores, counts)
-    lower = np.cumsum(others, axis=1) - others
-    pairs_won_twice = (hits * (2 * lower + others)).sum(axis=1)
-    return _ratio(pairs_won_twice, 2 * hits.sum(axis=1) * others.sum(axis=1))
+    return whole_area(*by_threshold(positives, scores, counts))
 
 
 def average_precision(positives: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -124,11 +165,7 @@ def average_precision(positives: np.ndarray, scores: np.ndarray, counts: np.ndar
     Returns:
         `(repeats,)`; NaN where positives are absent.
     """
-    hits, others = (part[:, ::-1] for part in _by_threshold(positives, scores, counts))
-    found = np.cumsum(hits, axis=1)
-    # Nothing is found yet only where the rise in recall is zero too.
-    precisions = found / np.maximum(found + np.cumsum(others, axis=1), 1)
-    return _ratio((hits * precisions).sum(axis=1), hits.sum(axis=1))
+    return whole_precision(*by_threshold(positives, scores, counts))
 
 
 def roc_curve(positives: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -136,7 +173,7 @@ def roc_curve(positives: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     Empty, `(0, 2)`, where positives or negatives are absent.
     """
-    hits, others = _by_threshold(positives, scores, every_case_once(len(scores)))
+    hits, others = by_threshold(positives, scores, every_case_once(len(scores)))
     if not hits.any() or not others.any():
         return np.empty((0, 2))
     steps = np.stack([others[0, ::-1], hits[0, ::-1]], axis=1)
@@ -146,39 +183,9 @@ def roc_curve(positives: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.concatenate([[[0.0, 0.0]], corners / corners[-1]])
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Count cases by true (row) and predicted (column) class, `(repeats, 9, 9)` int."""
-    size = len(CLASSES)
-    cells = labels * size + predicted
-    # Sums of whole numbers in float64 are exact.
-    tables = [np.bincount(cells, weights=row, minlength=size * size) for row in counts]
-    return np.reshape(tables, (len(counts), size, size)).astype(np.int64)
-
-
-def accuracy(table: np.ndarray) -> np.ndarray:
-    """Share of cases on the diagonal of `confusion`, `(repeats,)`."""
-    return _ratio(np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2)))
-
-
-def recall(table: np.ndarray) -> np.ndarray:
-    """Share of each true class that is found, `(repeats, 9)`."""
-    return _ratio(_diagonal(table), table.sum(axis=2))
-
-
-def precision(table: np.ndarray) -> np.ndarray:
-    """Share of each predicted class that is right, `(repeats, 9)`."""
-    return _ratio(_diagonal(table), table.sum(axis=1))
-
-
-def f1(table: np.ndarray) -> np.ndarray:
-    """Harmonic mean of precision and recall, `(repeats, 9)`; 0 for a class that is never found."""
-    cases, said = table.sum(axis=2), table.sum(axis=1)
-    return np.where(cases > 0, _ratio(2 * _diagonal(table), cases + said), np.nan)
-
-
 def macro_mean(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Average `(repeats, 9)` over some classes, `(9,)` bool; NaN where one is, or none is given."""
-    return _ratio(values[:, classes].sum(axis=1), np.full(len(values), classes.sum()))
+    return ratio(values[:, classes].sum(axis=1), np.full(len(values), classes.sum()))
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -189,26 +196,40 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) 
     of_truth = probabilities[np.arange(len(labels)), labels]
     possible = of_truth > 0
     losses = -np.log(np.where(possible, of_truth, 1.0))
-    mean = _ratio((counts * losses).sum(axis=1), counts.sum(axis=1))
-    return np.where(counts[:, ~possible].any(axis=1), np.nan, mean)
+    return np.where(counts[:, ~possible].any(axis=1), np.nan, _weighted_mean(losses, counts))
 
 
-def _by_threshold(
-    positives: np.ndarray, scores: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count positives and negatives at each distinct score, ascending, `(repeats, scores)` int."""
-    order = np.argsort(scores, kind="stable")
-    ascending = scores[order]
-    starts = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
-    ordered = counts[:, order]
-    hits = np.add.reduceat(ordered * positives[order], starts, axis=1)
-    return hits, np.add.reduceat(ordered, starts, axis=1) - hits
+def brier_score(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean over the cases of the squared errors of the nine probabilities, summed, `(repeats,)`.
+
+    From 0 to 2, Brier's own scale of 1950: 8/9 for nine equal probabilities.
+    """
+    errors = np.array(probabilities, np.float64)
+    errors[np.arange(len(labels)), labels] -= 1
+    return _weighted_mean((errors**2).sum(axis=1), counts)
 
 
-def _diagonal(table: np.ndarray) -> np.ndarray:
-    return np.diagonal(table, axis1=1, axis2=2)
+def top_2_accuracy(cases: ScoredCases, counts: np.ndarray) -> np.ndarray:
+    """Share of cases whose truth is the predicted class or the likeliest of the others.
+
+    Never below the accuracy. Each of k others that tie for the second place counts 1/k: a one-hot
+    answer does not name the first class of the list as its second guess.
+
+    Args:
+        cases: With probabilities.
+        counts: `(repeats, len(cases))` int.
+
+    Returns:
+        `(repeats,)`.
+    """
+    rows = np.arange(len(cases))
+    others = np.array(cases.probabilities, np.float64)
+    others[rows, cases.predicted] = -np.inf
+    likeliest = others == others.max(axis=1, keepdims=True)
+    second = likeliest[rows, cases.labels] / likeliest.sum(axis=1)
+    return _weighted_mean(np.where(cases.labels == cases.predicted, 1.0, second), counts)
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Divide; NaN where the whole is zero."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole != 0)
+def _weighted_mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Average the cases' values, `(n,)`, in each resample."""
+    return ratio((counts * values).sum(axis=1), counts.sum(axis=1))

@@ -45,7 +45,13 @@ class Predicted:
 
     def only(self, *parts: str) -> "Predicted":
         """Return the cases of some parts, by the manifest's `fold`."""
-        chosen = self.cases.fold.isin(parts).to_numpy()
+        return self._take(self.cases.fold.isin(parts).to_numpy())
+
+    def without(self, *parts: str) -> "Predicted":
+        """Return the cases of all other parts."""
+        return self._take(~self.cases.fold.isin(parts).to_numpy())
+
+    def _take(self, chosen: np.ndarray) -> "Predicted":
         scores = {name: found[chosen] for name, found in self.scores.items()}
         return Predicted(self.cases[chosen], scores)
 

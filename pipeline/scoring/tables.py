@@ -20,7 +20,11 @@ HEADLINES = (
     "accuracy",
     "balanced_accuracy",
     "macro_f1",
+    "top_2_accuracy",
+    "macro_auroc_above_80_sensitivity",
     "log_loss",
+    "brier_score",
+    "cost_weighted_error",
 )
 
 # Ends the name of a member's row of out-of-fold figures: `b4` has `b4_out_of_fold` beside it.

@@ -98,11 +98,12 @@ def test_scores_are_those_of_the_graph_on_the_training_preprocessing(scorer, fol
     np.testing.assert_array_equal(list(result["probabilities"].values()), expected[0])
 
 
-def test_malignant_score_is_the_sum_over_the_malignant_classes(scorer, image):
+@pytest.mark.parametrize(("target", "classes"), [("malignant", MALIGNANT), ("melanoma", ["MEL"])])
+def test_score_of_a_target_is_the_sum_over_its_classes(scorer, image, target, classes):
     result = scorer.score(image, NOBODY)
 
-    expected = sum(result["probabilities"][name] for name in MALIGNANT)
-    assert result["malignant"] == {
+    expected = sum(result["probabilities"][name] for name in classes)
+    assert result[target] == {
         "score": pytest.approx(expected),
         "threshold": 0.5,
         "decision": expected >= 0.5,

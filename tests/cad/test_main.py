@@ -79,6 +79,7 @@ def test_predict_prints_json(capsys, folder, image):
         "probabilities",
         "rank_scores",
         "members",
+        "melanoma",
         "malignant",
         "demographics_used",
         "demographics",

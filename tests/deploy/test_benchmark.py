@@ -472,7 +472,8 @@ def test_native_and_onnx_agree_on_the_ensemble(tmp_path):
     from pipeline.deploy.export import export_member
     from pipeline.deploy.merge import merge_members
     from pipeline.network.scored import load_scored
-    from pipeline.scoring.ensemble import ProbabilityMap, make_reference, save_reference
+    from pipeline.scoring.ensemble import make_reference, save_reference
+    from pipeline.scoring.probability_map import RANK_LOGISTIC, LinearMap
     from tests.network.networks import build_lively
 
     rng = np.random.default_rng(0)
@@ -490,7 +491,7 @@ def test_native_and_onnx_agree_on_the_ensemble(tmp_path):
         references[name] = make_reference(rng.dirichlet(np.ones(9), 50))
         members.append(member)
     ensemble = ensemble_artefacts(tmp_path)
-    probability_map = ProbabilityMap(rng.normal(size=(9, 9)), rng.normal(size=9), 0.01)
+    probability_map = LinearMap(RANK_LOGISTIC, rng.normal(size=(9, 9)), rng.normal(size=9), 0.01)
     save_reference(ensemble.reference, references)
     write_json(ensemble.probability_map, probability_map.to_json())
     merge_members(graphs, references, probability_map, ensemble.onnx)

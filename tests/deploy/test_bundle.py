@@ -201,7 +201,14 @@ def test_what_is_no_bundle_is_refused(tmp_path, made):
         ("schema_version", lambda data: data.update(schema_version=1)),
         ("schema_version", lambda data: data.pop("schema_version")),
         ("classes", lambda data: data["classes"].reverse()),
-        ("malignant", lambda data: data["malignant"].append("NV")),
+        (
+            "thresholds.malignant.classes",
+            lambda data: data["thresholds"]["malignant"]["classes"].append("NV"),
+        ),
+        (
+            "thresholds.melanoma.classes",
+            lambda data: data["thresholds"]["melanoma"]["classes"].clear(),
+        ),
         ("preprocessing.version", lambda data: data["preprocessing"].update(version=99)),
         ("demographics.layout", lambda data: data["demographics"]["layout"].pop()),
         ("demographics.used", lambda data: data["demographics"].update(used=False)),

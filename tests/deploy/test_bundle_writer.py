@@ -2,27 +2,22 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from pipeline import storage
-from pipeline.classes import CLASSES, MALIGNANT
-from pipeline.deploy.bundle import BundleError, Estimate, read_sums
+from pipeline.classes import CLASSES
+from pipeline.deploy.bundle import BundleError, read_sums
 from pipeline.deploy.bundle_writer import (
     BundleParams,
     copy_file,
     draw_golden,
     make_manifest,
-    measure_threshold,
     seal,
     write_golden,
     write_labels,
 )
 from tests.deploy.tiny_bundle import DEPLOYED, MEMBERS, PREPROCESSING, SETTINGS, tiny_manifest
-
-SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-POSITIVE = np.array([True, False, True, True, False, True])
 
 
 @pytest.mark.parametrize(
@@ -32,8 +27,6 @@ POSITIVE = np.array([True, False, True, True, False, True])
         ("name", "../up", r"^name must be letters"),
         ("version", "1 0", r"^version must be letters"),
         ("golden_cases", 0, r"^golden_cases must be at least 1\. Got: 0\.$"),
-        ("malignant_sensitivity", 0.0, r"^malignant_sensitivity must be in \(0, 1\]"),
-        ("malignant_sensitivity", 1.5, r"^malignant_sensitivity must be in \(0, 1\]"),
     ],
 )
 def test_params_outside_their_range_are_refused(key, value, message):
@@ -53,55 +46,13 @@ def test_a_bundle_without_members_is_not_described():
         )
 
 
-def test_a_threshold_is_measured_on_the_cases_and_on_the_resamples():
-    counts = np.array([[1, 1, 1, 1, 1, 1], [2, 0, 0, 1, 3, 1], [1, 2, 1, 1, 0, 0]])
-
-    point = measure_threshold(
-        SCORES, POSITIVE, counts, sensitivity=0.75, interval=0.5, images="calibration"
-    )
-
-    assert (point.threshold, point.n, point.positives) == (0.6, 6, 4)
-    assert point.rule == "highest threshold with sensitivity >= 0.75 on calibration images"
-    # Resampled sensitivities 0.75, 0.75, 1 and specificities 0.5, 1, 0; quartiles of each.
-    assert point.sensitivity == Estimate(0.75, 0.75, 0.875)
-    assert point.specificity == Estimate(0.5, 0.25, 0.75)
-
-
-def test_without_a_positive_nothing_is_defined():
-    point = measure_threshold(
-        SCORES,
-        np.zeros(6, bool),
-        np.ones((2, 6), int),
-        sensitivity=0.9,
-        interval=0.95,
-        images="out-of-fold",
-    )
-
-    assert point.threshold is None
-    assert point.sensitivity == point.specificity == Estimate(None, None, None)
-
-
-def test_without_a_negative_the_specificity_is_undefined():
-    point = measure_threshold(
-        SCORES,
-        np.ones(6, bool),
-        np.ones((2, 6), int),
-        sensitivity=1,
-        interval=0.95,
-        images="out-of-fold",
-    )
-
-    assert point.threshold == 0.4
-    assert point.specificity == Estimate(None, None, None)
-
-
 def test_labels_have_the_order_of_the_outputs_and_no_unchecked_code(tmp_path):
-    write_labels(tmp_path / "labels.json")
+    write_labels(tmp_path / "labels.json", ("MEL", "BCC"))
 
     labels = storage.read_json(tmp_path / "labels.json")["classes"]
     assert [label["class"] for label in labels] == list(CLASSES)
     assert [label["index"] for label in labels] == list(range(9))
-    assert {label["class"] for label in labels if label["malignant"]} == set(MALIGNANT)
+    assert {label["class"] for label in labels if label["malignant"]} == {"MEL", "BCC"}
     assert all(label["snomed_ct"] is None and label["icd_10"] is None for label in labels)
     assert not any(label["codes_verified"] for label in labels)
 

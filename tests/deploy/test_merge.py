@@ -17,7 +17,14 @@ from pipeline.deploy.parity import (
     check_member,
     open_session,
 )
-from pipeline.scoring.ensemble import ProbabilityMap, average_ranks, rank_scores
+from pipeline.scoring.ensemble import combine
+from pipeline.scoring.probability_map import (
+    DIRICHLET,
+    ISOTONIC,
+    RANK_LOGISTIC,
+    IsotonicMap,
+    LinearMap,
+)
 
 SIZE_PX = 4
 
@@ -58,9 +65,14 @@ def tiny_member(name, seed, *, input_px=SIZE_PX, demographics=False):
     return model
 
 
-def some_map(count, seed=5):
+def some_map(count, seed=5, method=RANK_LOGISTIC):
     rng = np.random.default_rng(seed)
-    return ProbabilityMap(rng.normal(size=(9, 9)), rng.normal(size=9), 0.5 / count)
+    if method == ISOTONIC:
+        sizes = rng.integers(1, 40, 9)
+        knots = [np.sort(rng.uniform(0, 0.6, k)) for k in sizes]
+        return IsotonicMap(tuple(knots), tuple(np.sort(rng.uniform(0.01, 1, k)) for k in sizes))
+    clip = 0.5 / count if method == RANK_LOGISTIC else None
+    return LinearMap(method, rng.normal(size=(9, 9)), rng.normal(size=9), clip)
 
 
 def pixels(count, seed=0):
@@ -71,7 +83,7 @@ def pixels(count, seed=0):
 class Built:
     """A merged graph of two members with all that it was made from."""
 
-    def __init__(self, folder, reference_cases=50):
+    def __init__(self, folder, reference_cases=50, method=RANK_LOGISTIC):
         self.graphs = {"b4": tiny_member("b4", 1), "b5": tiny_member("b5", 2, demographics=True)}
         self.known = np.random.default_rng(3).random((200, 10)).astype(np.float32)
         self.images = pixels(200)
@@ -83,7 +95,7 @@ class Built:
             (scores,) = session.run(None, {i.name: feeds[i.name] for i in session.get_inputs()})
             # The first cases are the reference: later cases tie with it where they are the same.
             self.references[name] = np.sort(scores[:reference_cases], axis=0)
-        self.map = some_map(reference_cases)
+        self.map = some_map(reference_cases, method=method)
         self.path = folder / "ensemble.onnx"
         merge_members(self.graphs, self.references, self.map, self.path)
         self.session = open_session(self.path)
@@ -94,9 +106,20 @@ class Built:
         return dict(zip(names, self.session.run(None, feeds), strict=True))
 
 
-@pytest.fixture(scope="module", params=[1, 2, 50, 64])
+@pytest.fixture(
+    scope="module",
+    params=[
+        (1, RANK_LOGISTIC),
+        (2, RANK_LOGISTIC),
+        (50, RANK_LOGISTIC),
+        (64, RANK_LOGISTIC),
+        (50, DIRICHLET),
+        (50, ISOTONIC),
+    ],
+    ids=str,
+)
 def built(tmp_path_factory, request):
-    return Built(tmp_path_factory.mktemp("merge"), request.param)
+    return Built(tmp_path_factory.mktemp("merge"), *request.param)
 
 
 def test_inputs_and_outputs_are_those_of_the_contract(built):
@@ -115,12 +138,12 @@ def test_inputs_and_outputs_are_those_of_the_contract(built):
 def test_graph_equals_the_formula_on_equal_scores(built):
     """On the reference itself, where every score is a tie, and beyond it."""
     outputs = built.run()
-    ranks = average_ranks(
-        [rank_scores(built.references[n], outputs[f"probabilities_{n}"]) for n in built.graphs]
+    joined = combine(
+        built.references, {name: outputs[f"probabilities_{name}"] for name in built.graphs}
     )
 
-    assert np.abs(outputs["rank_scores"] - ranks).max() <= FORMULA_TOLERANCE
-    assert np.abs(outputs["probabilities"] - built.map.apply(ranks)).max() <= FORMULA_TOLERANCE
+    assert np.abs(outputs["rank_scores"] - joined.rank_average).max() <= FORMULA_TOLERANCE
+    assert np.abs(outputs["probabilities"] - built.map.apply(joined)).max() <= FORMULA_TOLERANCE
 
 
 def test_equal_member_scores_give_the_same_bits_alone_and_in_a_batch(built):

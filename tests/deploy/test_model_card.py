@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pipeline.deploy.bundle import Estimate, OperatingPoint
+from pipeline.deploy.bundle import Estimate, OperatingPoint, Target
 from pipeline.deploy.model_card import Evidence, Source, word_card
 from tests.deploy.tiny_bundle import MEMBERS, WITHOUT_DEMOGRAPHICS, tiny_manifest
 
@@ -121,24 +121,32 @@ def test_purpose_says_whether_demographics_are_used(members, wording):
 
 
 def test_the_threshold_stands_with_what_was_measured_at_it():
-    point = OperatingPoint(
-        "rule", 0.25, 100, 30, 0.95, Estimate(0.9, 0.8, 0.97), Estimate(0.6, 0.5, 0.7)
-    )
-    manifest = dataclasses.replace(tiny_manifest(MEMBERS), thresholds={"malignant": point})
+    rates = Estimate(0.9, 0.8, 0.97), Estimate(0.6, 0.5, 0.7)
+    point = OperatingPoint("rule", "sensitivity", 0.9, 0.25, 100, 30, 0.95, *rates)
+    other = dataclasses.replace(point, rule="another rule", threshold=None)
+    thresholds = {
+        "malignant": Target(("MEL", "BCC", "SCC"), point, (other,)),
+        "melanoma": Target(("MEL",), point, ()),
+    }
+    manifest = dataclasses.replace(tiny_manifest(MEMBERS), thresholds=thresholds)
 
     text = card(manifest)
 
-    assert "Threshold: 0.25, the rule." in text
-    assert "| sensitivity | 0.900 | [0.800, 0.970] | 30 |" in text
-    assert "| specificity | 0.600 | [0.500, 0.700] | 70 |" in text
+    assert "Score: sum of the probabilities of MEL, BCC, SCC. Threshold that decides: 0.25" in text
+    assert "of the same 30 positive and 70 negative images" in text
+    measured = "0.900 [0.800, 0.970] | 0.600 [0.500, 0.700] |"
+    assert f"| rule | 0.25 | {measured}" in text
+    assert f"| another rule | undefined | {measured}" in text
 
 
 def test_a_threshold_that_could_not_be_chosen_is_undefined():
     nothing = Estimate(None, None, None)
-    point = OperatingPoint("rule", None, 100, 0, 0.95, nothing, nothing)
-    manifest = dataclasses.replace(tiny_manifest(MEMBERS), thresholds={"malignant": point})
+    point = OperatingPoint("rule", "sensitivity", 0.9, None, 100, 0, 0.95, nothing, nothing)
+    target = Target(("MEL",), point, ())
+    thresholds = {"malignant": target, "melanoma": target}
+    manifest = dataclasses.replace(tiny_manifest(MEMBERS), thresholds=thresholds)
 
-    assert "Threshold: undefined (rule; 0 malignant images)." in card(manifest)
+    assert card(manifest).count("Threshold: undefined (rule; 0 positive images).") == 2
 
 
 def test_members_stand_with_their_distance_from_keras():

@@ -5,7 +5,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.cad.golden import score_golden
 from pipeline.cad.inference import Scorer
-from pipeline.classes import CLASSES
+from pipeline.classes import CLASSES, MALIGNANT, TARGETS
 from pipeline.demographics import DEMOGRAPHICS_WIDTH
 from pipeline.deploy import bundle, bundle_writer
 from pipeline.deploy.graph import finish
@@ -14,16 +14,15 @@ from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.field import BorderParams
 from pipeline.images.preprocess import PREPROCESSING_VERSION
-from pipeline.scoring.ensemble import ProbabilityMap, make_reference
+from pipeline.scoring.ensemble import make_reference
+from pipeline.scoring.probability_map import RANK_LOGISTIC, LinearMap
 
 MEMBERS = {
     "b4": bundle.Member(backbone="b4", crop_px=64, input_px=32, demographics=True),
     "b5": bundle.Member(backbone="b5", crop_px=48, input_px=24, demographics=False),
 }
 WITHOUT_DEMOGRAPHICS = {"b5": MEMBERS["b5"]}
-SETTINGS = bundle_writer.BundleParams(
-    name="tiny", version="0.1.0", golden_cases=1, golden_seed=7, malignant_sensitivity=0.9
-)
+SETTINGS = bundle_writer.BundleParams(name="tiny", version="0.1.0", golden_cases=1, golden_seed=7)
 PREPROCESSING = bundle.Preprocessing(
     version=PREPROCESSING_VERSION,
     decode=DecodeParams(limit_pixels=1_000_000, limit_side_px=2_000, minimum_side_px=32),
@@ -89,8 +88,8 @@ def write_model(path, members):
     """Write the merged graph of some members."""
     graphs = {name: member_graph(name, m, seed) for seed, (name, m) in enumerate(members.items())}
     rng = np.random.default_rng(2)
-    probability_map = ProbabilityMap(
-        rng.normal(size=(9, 9)), rng.normal(size=9), clip=0.5 / REFERENCE_ROWS
+    probability_map = LinearMap(
+        RANK_LOGISTIC, rng.normal(size=(9, 9)), rng.normal(size=9), clip=0.5 / REFERENCE_ROWS
     )
     return merge_members(graphs, references_of(members), probability_map, path)
 
@@ -98,14 +97,19 @@ def write_model(path, members):
 def tiny_manifest(members, *, threshold=0.5, preprocessing=PREPROCESSING, deployed=DEPLOYED):
     """Describe a tiny bundle."""
     nothing = bundle.Estimate(None, None, None)
-    point = bundle.OperatingPoint("chosen by hand", threshold, 50, 20, 0.95, nothing, nothing)
+    point = bundle.OperatingPoint(
+        "chosen by hand", "sensitivity", 0.9, threshold, 50, 20, 0.95, nothing, nothing
+    )
+    targets = {
+        name: bundle.Target(lists[0], decision=point, others=()) for name, lists in TARGETS.items()
+    }
     return bundle_writer.make_manifest(
         SETTINGS,
         preprocessing,
         members,
         deployed=deployed,
         reference_rows=REFERENCE_ROWS,
-        thresholds={"malignant": point},
+        thresholds=targets,
     )
 
 
@@ -113,7 +117,7 @@ def write_bundle(folder, members=MEMBERS, **facts):
     """Write a whole bundle, as stage `bundle` does; return its folder."""
     described = tiny_manifest(members, **facts)
     write_model(folder / bundle.MODEL_FILE, members)
-    bundle_writer.write_labels(folder / "labels.json")
+    bundle_writer.write_labels(folder / "labels.json", MALIGNANT)
     drawn = bundle_writer.draw_golden(folder, SETTINGS)
     scorer = Scorer(bundle.Bundle(folder, described, sha256=""), threads=1)
     scored = [score_golden(scorer, case) for case in drawn]

@@ -1,6 +1,5 @@
 """Tests of `pipeline.scoring.ensemble`."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
-from sklearn.linear_model import LogisticRegression
 
-from pipeline.classes import CLASSES
 from pipeline.scoring.ensemble import (
     EnsembleError,
-    ProbabilityMap,
     average_ranks,
-    fit_probability_map,
-    load_probability_map,
+    combine,
     load_reference,
     make_reference,
     rank_against,
-    rank_logits,
     rank_scores,
     save_reference,
 )
 from pipeline.scoring.metrics import auroc, every_case_once
-from pipeline.storage import write_json
 
 REFERENCE = np.array([0.1, 0.2, 0.2, 0.7], np.float32)
 REAL_SCORES = (
@@ -43,16 +36,6 @@ def softmax_scores(count, seed, decimals=None):
     """Rows of nine float32 scores that sum to one; rounding makes ties."""
     drawn = np.random.default_rng(seed).dirichlet(np.full(9, 0.5), count)
     return (drawn if decimals is None else drawn.round(decimals)).astype(np.float32)
-
-
-def labelled_ranks(count, seed):
-    """Rank averages of cases with unequal classes, the true one scored higher, and their labels."""
-    rng = np.random.default_rng(seed)
-    shares = np.array([9, 31, 6, 3, 5, 1, 1, 2, 42]) / 100
-    labels = rng.choice(9, size=count, p=shares)
-    scores = rng.normal(size=(count, 9))
-    scores[np.arange(count), labels] += 1.5
-    return (rankdata(scores, axis=0) - 0.5) / count, labels
 
 
 def rank_in_batch(reference, scores):
@@ -162,135 +145,28 @@ def test_scores_of_another_number_of_classes_are_refused():
         rank_scores(make_reference(softmax_scores(4, seed=0)), softmax_scores(3, seed=0)[:, :8])
 
 
-def test_probabilities_are_the_softmax_of_linear_logits():
-    """Worked by hand: logits of 0.5 are 0, of 0.8 log 4; class 0 doubles its logit, so 16 to 1."""
-    coefficients = np.zeros((9, 9))
-    coefficients[0, 0] = 2.0
-    ranks = np.full((1, 9), 0.5)
-    ranks[0, 0] = 0.8
+def test_logits_are_averaged_over_the_members():
+    """Worked by hand: log 0.5 and log 0.125 average to log 0.25; a score of 0 counts as 1e-7."""
+    references = {"a": make_reference(np.eye(9)), "b": make_reference(np.eye(9))}
+    one, other = np.zeros((1, 9), np.float32), np.zeros((1, 9), np.float32)
+    one[0, :2], other[0, :2] = 0.5, (0.125, 0.875)
 
-    found = ProbabilityMap(coefficients, np.zeros(9), clip=0.01).apply(ranks)
+    found = combine(references, {"a": one, "b": other}).mean_logits
 
-    np.testing.assert_allclose(found[0], [16 / 24] + [1 / 24] * 8, rtol=1e-12)
-
-
-def test_coefficients_lead_from_column_to_row():
-    coefficients = np.zeros((9, 9))
-    coefficients[3, 0] = 1.0
-    ranks = np.full((1, 9), 0.5)
-    ranks[0, 0] = 0.9
-
-    found = ProbabilityMap(coefficients, np.zeros(9), clip=0.01).apply(ranks)
-
-    assert found[0].argmax() == 3
+    np.testing.assert_allclose(found[0, 0], np.log(0.25), rtol=1e-12)
+    np.testing.assert_allclose(found[0, 2:], np.log(1e-7), rtol=1e-12)
 
 
-def test_ranks_of_0_and_1_are_clipped_before_the_logit():
-    found = rank_logits(np.array([[0.0, 1.0]]), clip=0.2)
+def test_joined_scores_of_a_case_do_not_depend_on_its_batch():
+    references = {n: make_reference(softmax_scores(50, seed=i)) for i, n in enumerate("ab")}
+    scores = {n: softmax_scores(200, seed=i + 2) for i, n in enumerate("ab")}
 
-    np.testing.assert_allclose(found, [[-np.log(4), np.log(4)]], rtol=1e-12)
+    batch = combine(references, scores)
+    alone = [combine(references, {n: s[i : i + 1] for n, s in scores.items()}) for i in range(200)]
 
-
-def test_probabilities_of_a_case_are_bit_identical_alone_and_in_a_batch():
-    ranks, labels = labelled_ranks(700, seed=5)
-    fitted = fit_probability_map(ranks, labels, 1.0)
-    batch = fitted.apply(ranks)
-
-    alone = np.concatenate([fitted.apply(ranks[i : i + 1]) for i in range(700)])
-    in_sevens = np.concatenate([fitted.apply(ranks[i : i + 7]) for i in range(0, 700, 7)])
-
-    np.testing.assert_array_equal(batch, alone)
-    np.testing.assert_array_equal(batch, in_sevens)
-
-
-def test_fitted_probabilities_have_the_shares_of_the_classes():
-    """The intercepts are not penalised, so the mean probability is the share, exactly."""
-    ranks, labels = labelled_ranks(2000, seed=6)
-
-    found = fit_probability_map(ranks, labels, 1.0).apply(ranks)
-
-    np.testing.assert_allclose(found.mean(axis=0), np.bincount(labels) / 2000, atol=1e-5)
-    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)
-
-
-def test_fitted_map_is_scikit_learns():
-    ranks, labels = labelled_ranks(1000, seed=7)
-    fitted = fit_probability_map(ranks, labels, 0.3)
-
-    model = LogisticRegression(C=0.3, tol=1e-8, max_iter=5000)
-    model.fit(rank_logits(ranks, 0.5 / 1000), labels)
-
-    expected = model.predict_proba(rank_logits(ranks, 0.5 / 1000))
-    np.testing.assert_allclose(fitted.apply(ranks), expected, atol=1e-4)
-
-
-def test_labels_come_from_probabilities_because_ranks_do_not_compare_across_classes():
-    ranks, labels = labelled_ranks(3000, seed=8)
-    fitted = fit_probability_map(ranks[:2000], labels[:2000], 1.0)
-
-    by_rank = (ranks[2000:].argmax(axis=1) == labels[2000:]).mean()
-    by_probability = (fitted.apply(ranks[2000:]).argmax(axis=1) == labels[2000:]).mean()
-
-    assert by_probability > by_rank + 0.1
-
-
-@pytest.mark.parametrize("present", [[4], [1, 8], [0, 1, 8]])
-def test_a_class_without_a_case_gets_probability_0(present):
-    ranks, _ = labelled_ranks(60, seed=9)
-    labels = np.resize(present, 60)
-
-    found = fit_probability_map(ranks, labels, 1.0).apply(ranks)
-
-    absent = np.setdiff1d(np.arange(9), present)
-    assert (found[:, absent] == 0).all()
-    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)
-    np.testing.assert_allclose(found.mean(axis=0), np.bincount(labels, minlength=9) / 60, atol=1e-5)
-
-
-def test_two_classes_are_told_apart_in_the_right_direction():
-    """scikit-learn keeps one row of coefficients for two classes, not two."""
-    ranks, _ = labelled_ranks(200, seed=10)
-    labels = np.where(ranks[:, 2] > 0.5, 2, 6)
-
-    found = fit_probability_map(ranks, labels, 1.0).apply(ranks)
-
-    assert (found.argmax(axis=1) == labels).mean() > 0.95
-
-
-def test_a_map_of_no_case_is_refused():
-    with pytest.raises(EnsembleError, match=r"^the probability map needs at least one"):
-        fit_probability_map(np.empty((0, 9)), np.empty(0, int), 1.0)
-
-
-def test_a_map_comes_back_from_its_file_bit_for_bit(tmp_path):
-    ranks, labels = labelled_ranks(300, seed=11)
-    fitted = fit_probability_map(ranks, labels, 1.0)
-    write_json(tmp_path / "map.json", fitted.to_json())
-
-    found = load_probability_map(tmp_path / "map.json")
-
-    np.testing.assert_array_equal(found.apply(ranks), fitted.apply(ranks))
-    assert found.clip == fitted.clip == 0.5 / 300
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"classes": list(CLASSES[::-1])}, r"classes must be \['MEL', "),
-        ({"clip": 0.0}, r"clip must be in \(0, 0\.5\]\. Got: 0\.0\.$"),
-        ({"intercepts": [0.0] * 8}, r"coefficients must be \(9, 9\) and intercepts \(9,\)"),
-        ({"intercepts": [float("inf")] * 9}, r"coefficients and intercepts must be finite\.$"),
-        ({"intercepts": ["a"] * 9}, "could not convert"),
-        ({"extra": 1}, r"probability map must have exactly the keys \['classes', "),
-    ],
-)
-def test_a_broken_map_is_refused_with_its_path(tmp_path, change, message):
-    whole = ProbabilityMap(np.zeros((9, 9)), np.zeros(9), clip=0.1).to_json()
-    path = tmp_path / "map.json"
-    path.write_text(json.dumps(whole | change))
-
-    with pytest.raises(EnsembleError, match=rf"^{path}: {message}"):
-        load_probability_map(path)
+    for part in ("rank_average", "mean_logits"):
+        expected = np.concatenate([getattr(one, part) for one in alone])
+        np.testing.assert_array_equal(getattr(batch, part), expected)
 
 
 def test_references_come_back_in_order_and_bit_for_bit(tmp_path):

@@ -5,9 +5,11 @@ import pytest
 from pipeline.params import ParamsError, build
 from pipeline.scoring.ensemble_params import EnsembleParams, check_calibration
 
+CALIBRATION = {"method": "best", "regularisation_c": 1.0, "folds": 3, "seed": 0}
+
 
 def make_params(**changes):
-    usual = {"members": ["b4", "b5"], "fold": 1, "deploy": "fold", "regularisation_c": 1.0}
+    usual = {"members": ["b4", "b5"], "fold": 1, "deploy": "fold", "calibration": CALIBRATION}
     return build(usual | changes, EnsembleParams, "params.yaml: section 'ensemble'")
 
 
@@ -18,7 +20,13 @@ def make_params(**changes):
         ({"members": ["b4", "b4"]}, r"members must be one or more different names"),
         ({"fold": -1}, r"fold must be at least 0\. Got: -1\.$"),
         ({"deploy": "folds"}, r"deploy must be fold or fold_average\. Got: 'folds'\.$"),
-        ({"regularisation_c": 0.0}, r"regularisation_c must be > 0\. Got: 0\.0\.$"),
+        ({"calibration": CALIBRATION | {"method": "platt"}}, r"method must be best or one of \("),
+        (
+            {"calibration": CALIBRATION | {"regularisation_c": 0.0}},
+            r"regularisation_c must be > 0\. Got: 0\.0\.$",
+        ),
+        ({"calibration": CALIBRATION | {"folds": 1}}, r"folds must be at least 2\. Got: 1\.$"),
+        ({"calibration": CALIBRATION | {"seed": -1}}, r"seed must be at least 0\. Got: -1\.$"),
     ],
 )
 def test_params_out_of_range_are_refused(change, message):

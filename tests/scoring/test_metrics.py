@@ -10,6 +10,7 @@ from sklearn import metrics as sklearn_metrics
 
 from pipeline.scoring import metrics
 from pipeline.scoring.metrics import ScoredCases, every_case_once, measure
+from pipeline.scoring.ranking import RANKED
 
 HITS = np.array([False, True, False, True, True])
 SCORES = np.array([0.1, 0.3, 0.3, 0.6, 0.2])
@@ -83,13 +84,6 @@ def test_roc_curve_of_one_kind_of_case_is_empty(positives):
     assert metrics.roc_curve(positives, SCORES).shape == (0, 2)
 
 
-def test_confusion_has_truth_in_rows():
-    table = value_of(metrics.confusion, np.array([0, 0, 1]), np.array([0, 1, 1]))
-
-    np.testing.assert_array_equal(table[:2, :2], [[1, 1], [0, 1]])
-    assert table.sum() == 3
-
-
 def test_figures_of_a_confusion_matrix_are_worked_by_hand():
     """Class 0: 2 of 3 found, 2 of 2 said right. Class 1: 1 of 1 found, 1 of 2 said right."""
     labels, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
@@ -115,6 +109,58 @@ def test_log_loss_is_worked_by_hand():
     assert found == pytest.approx((np.log(2) + np.log(16)) / 2)
 
 
+def test_brier_score_is_worked_by_hand():
+    """Of the first: (1 - .7)² + .2² + .1²; of the second, which says .6 of another class, more."""
+    probabilities = np.zeros((2, 9))
+    probabilities[0, [2, 3, 4]] = 0.7, 0.2, 0.1
+    probabilities[1, [2, 3]] = 0.6, 0.4
+
+    found = value_of(metrics.brier_score, np.array([2, 3]), probabilities)
+
+    assert found == pytest.approx((0.09 + 0.04 + 0.01 + 0.36 + 0.36) / 2)
+
+
+def test_brier_score_of_nine_equal_probabilities():
+    assert value_of(metrics.brier_score, np.arange(9), np.full((9, 9), 1 / 9)) == pytest.approx(
+        8 / 9
+    )
+
+
+def test_top_2_accuracy_is_worked_by_hand():
+    """Truth first, truth second, truth third, truth one of two that tie for the second place."""
+    probabilities = np.zeros((4, 9))
+    probabilities[:3, :3] = 0.5, 0.3, 0.2
+    probabilities[3, [0, 5, 7]] = 0.6, 0.2, 0.2
+    labels = np.array([0, 1, 2, 7])
+
+    cases = ScoredCases(labels, np.zeros(4, int), None, probabilities)
+
+    assert metrics.top_2_accuracy(cases, every_case_once(4))[0] == pytest.approx((1 + 1 + 0.5) / 4)
+
+
+def test_a_one_hot_answer_has_no_second_guess():
+    """Taking the first of eight zeros would find every melanoma without a reason."""
+    labels = np.zeros(10, int)
+    certain = np.tile(np.eye(9)[1], (10, 1))
+
+    found = point(ScoredCases(labels, certain.argmax(axis=1), None, certain))
+
+    assert found["accuracy"] == 0
+    assert found["top_2_accuracy"] == pytest.approx(1 / 8)
+
+
+def test_a_constant_answer_names_its_label_and_a_share_of_the_others():
+    labels, level = np.array([0] * 6 + [4] * 2), np.full((8, 9), 1 / 9)
+
+    found = point(ScoredCases(labels, level.argmax(axis=1), level, level))
+
+    assert found["accuracy"] == 0.75
+    assert found["top_2_accuracy"] == pytest.approx(0.75 + 0.25 / 8)
+    assert found["auroc_MEL"] == 0.5
+    assert found["auroc_above_80_sensitivity_MEL"] == pytest.approx(0.18)
+    assert found["partial_auroc_above_80_specificity_MEL"] == pytest.approx(0.5)
+
+
 def test_majority_accuracy_is_the_share_of_the_commonest_class():
     assert metrics.majority_accuracy(np.array([0, 4, 4, 4, 8])) == 0.6
 
@@ -122,8 +168,10 @@ def test_majority_accuracy_is_the_share_of_the_commonest_class():
 def test_perfect_predictions_score_perfectly():
     found = point(perfect_cases())
 
-    assert found.pop("log_loss") == 0
-    assert set(found.values()) == {1.0}
+    assert found.pop("log_loss") == found.pop("brier_score") == 0
+    areas = [found.pop(name) for name in list(found) if "isic_2024_pauc" in name]
+    assert areas == pytest.approx([0.2] * 10)
+    assert list(found.values()) == pytest.approx([1.0] * len(found))
 
 
 def test_reversed_scores_reverse_the_auroc():
@@ -168,6 +216,7 @@ def test_all_figures_are_scikit_learns(seed):
         "macro_auroc": sklearn_metrics.roc_auc_score(labels, scores, multi_class="ovr"),
         "macro_average_precision": sklearn_metrics.average_precision_score(labels, scores),
         "log_loss": sklearn_metrics.log_loss(labels, scores, labels=range(9)),
+        "brier_score": sklearn_metrics.brier_score_loss(labels, scores, labels=range(9)),
     }
     precisions = sklearn_metrics.precision_score(labels, predicted, **each)
     recalls = sklearn_metrics.recall_score(labels, predicted, **each)
@@ -180,18 +229,23 @@ def test_all_figures_are_scikit_learns(seed):
             f"f1_{name}": f1s[k],
             f"auroc_{name}": sklearn_metrics.roc_auc_score(own, scores[:, k]),
             f"average_precision_{name}": sklearn_metrics.average_precision_score(own, scores[:, k]),
+            f"partial_auroc_above_80_specificity_{name}": sklearn_metrics.roc_auc_score(
+                own, scores[:, k], max_fpr=1 - 0.8
+            ),
         }
 
-    assert found == pytest.approx(expected, rel=1e-9)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
 
 
-def test_confusion_is_scikit_learns():
-    cases = drawn_cases(90, seed=6)
+@pytest.mark.parametrize("seed", range(3))
+def test_top_2_accuracy_without_ties_is_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    labels, scores = rng.integers(0, 9, size=200), rng.dirichlet(np.ones(9), 200)
 
-    found = value_of(metrics.confusion, cases.labels, cases.predicted)
+    found = point(ScoredCases(labels, scores.argmax(axis=1), None, scores))["top_2_accuracy"]
 
-    expected = sklearn_metrics.confusion_matrix(cases.labels, cases.predicted, labels=range(9))
-    np.testing.assert_array_equal(found, expected)
+    expected = sklearn_metrics.top_k_accuracy_score(labels, scores, k=2, labels=range(9))
+    assert found == pytest.approx(expected)
 
 
 def test_a_class_without_a_case_is_undefined_and_left_out_of_the_macro_mean():
@@ -199,11 +253,34 @@ def test_a_class_without_a_case_is_undefined_and_left_out_of_the_macro_mean():
 
     found = point(cases)
 
-    for name in ("auroc_UNK", "average_precision_UNK", "recall_UNK", "f1_UNK"):
-        assert np.isnan(found[name]), name
+    for name in ("recall", "f1", *RANKED):
+        assert np.isnan(found[f"{name}_UNK"]), name
     aurocs = [found[f"auroc_{name}"] for name in metrics.CLASSES[:8]]
     assert found["macro_auroc"] == pytest.approx(np.mean(aurocs))
     assert metrics.auroc_classes(cases.labels).sum() == 8
+
+
+def test_blocks_of_resamples_change_no_figure(monkeypatch):
+    """Memory is bounded by taking few resamples at once; nine in pairs leave one over."""
+    cases = drawn_cases(70, seed=7)
+    counts = np.random.default_rng(2).integers(0, 3, size=(9, 70))
+    whole = measure(cases, counts)
+
+    monkeypatch.setattr(metrics, "BLOCK_VALUES", 2 * 70 + 1)
+
+    assert [len(block) for block in metrics.row_blocks(counts)] == [2, 2, 2, 2, 1]
+    blocked = measure(cases, counts)
+    for name, values in whole.items():
+        np.testing.assert_allclose(blocked[name], values, rtol=1e-12, err_msg=name)
+
+
+def test_costs_are_measured_where_they_are_given():
+    cases = drawn_cases(50, seed=8)
+
+    found = measure(cases, every_case_once(50), 1.0 - np.eye(9))
+
+    assert found["cost_weighted_error"] == pytest.approx(1 - found["accuracy"])
+    assert "cost_weighted_error" not in point(cases)
 
 
 def test_a_class_that_is_never_predicted_has_no_precision_but_f1_0():
@@ -246,5 +323,7 @@ def test_log_loss_is_undefined_where_the_truth_was_impossible():
 def test_cases_without_scores_have_accuracy_only():
     found = point(ScoredCases(np.array([0, 1]), np.array([0, 0]), None, None))
 
-    assert not {"macro_auroc", "auroc_MEL", "log_loss"} & set(found)
+    unscored = {"macro_auroc", "auroc_MEL", "isic_2024_pauc_MEL", "log_loss", "brier_score"}
+    assert not unscored & set(found)
+    assert "top_2_accuracy" not in found
     assert found["accuracy"] == 0.5

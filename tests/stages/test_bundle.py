@@ -12,11 +12,10 @@ import pytest
 from pipeline import manifest, params, storage
 from pipeline.cad.golden import check_golden
 from pipeline.cad.inference import Patient, Scorer
-from pipeline.classes import CLASSES, MALIGNANT
+from pipeline.classes import CLASSES
 from pipeline.command import run_stage
 from pipeline.deploy.bundle import MODEL_FILE, Deployed, list_files, load
 from pipeline.scoring.ensemble import save_reference
-from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
 from stages.bundle import main
 from tests.deploy.tiny_bundle import (
     DEPLOYED,
@@ -25,14 +24,16 @@ from tests.deploy.tiny_bundle import (
     REFERENCE_ROWS,
     SETTINGS,
     references_of,
+    tiny_manifest,
     write_model,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = (
     *("data/split/manifest.csv", "models/export", "models/ensemble"),
-    *("reports/evaluate", "reports/benchmark", "models/bundle"),
+    *("models/operating_points", "reports/evaluate", "reports/benchmark", "models/bundle"),
 )
+CALIBRATION = {"method": "best", "regularisation_c": 1.0, "folds": 3, "seed": 0}
 SMALL = {
     "sample": {"isic_2019": {"seed": 1, "images": 60}},
     "sources": {
@@ -42,7 +43,7 @@ SMALL = {
     "ingest": dataclasses.asdict(PREPROCESSING.decode),
     "crop": dataclasses.asdict(PREPROCESSING.crop),
     "resize": {"resample": PREPROCESSING.resample, "shard_images": 8},
-    "ensemble": {"members": list(MEMBERS), "fold": 0, "deploy": "fold", "regularisation_c": 1.0},
+    "ensemble": {"members": list(MEMBERS), "fold": 0, "deploy": "fold", "calibration": CALIBRATION},
     "split": {"train_folds": [0]},
     "predict": {"views": 1},
     "evaluate": {"bootstrap_repeats": 50, "interval": 0.95, "seed": 3},
@@ -85,19 +86,11 @@ def cases_table(folds=("0", "0", "test", "1")):
     return pd.DataFrame([dict.fromkeys(columns, "") | row for row in rows])
 
 
-def write_predictions(path, cases, held_out="0"):
-    """Predictions that know a little of the truth."""
-    predicted = cases[cases.fold.isin([held_out, "test"])]
-    rng = np.random.default_rng(5)
-    truth = np.eye(9)[[CLASSES.index(name) for name in predicted.diagnosis]]
-    values = rng.dirichlet(np.ones(9), len(predicted)) + 0.3 * truth
-    values /= values.sum(axis=1, keepdims=True)
-    split = predicted.fold.replace({"0": "out_of_fold"}).to_numpy()
-    table = pd.DataFrame({"image_id": predicted.image_id.to_numpy(), "split": split})
-    names = [*RANK_SCORES, *PROBABILITIES]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    numbers = pd.DataFrame(np.hstack([values, values]), columns=names)
-    table.join(numbers).to_csv(path, index=False)
+def write_thresholds(root, threshold):
+    """What stage `operating_points` chose, by a policy that leaves AK out."""
+    point = dataclasses.asdict(tiny_manifest(MEMBERS, threshold=threshold).thresholds["melanoma"])
+    found = {"melanoma": point, "malignant": point | {"classes": ["MEL", "BCC", "SCC"]}}
+    storage.write_json(root / "models/operating_points/operating_points.json", found)
 
 
 def write_reports(root):
@@ -115,9 +108,8 @@ def write_reports(root):
 def inputs(tmp_path_factory):
     """What the stages before have written, in the small."""
     root = tmp_path_factory.mktemp("project")
-    cases = cases_table()
-    manifest.write(cases, root / "data/split/manifest.csv")
-    write_predictions(root / "models/ensemble/predictions.csv", cases)
+    manifest.write(cases_table(), root / "data/split/manifest.csv")
+    write_thresholds(root, threshold=0.5)
     save_reference(root / "models/ensemble/reference.npz", references_of(MEMBERS))
     write_model(root / "models/export/ensemble.onnx", MEMBERS)
     parity = {name: {"difference": 1e-6, "images": 24} for name in MEMBERS}
@@ -165,24 +157,14 @@ def test_the_bundle_is_the_same_byte_for_byte_when_built_twice(project):
     assert first == again
 
 
-def test_the_threshold_keeps_its_sensitivity_on_the_out_of_fold_cases(project):
+def test_the_thresholds_are_those_of_the_stage_that_chose_them(project):
     main(ARGUMENTS)
 
-    point = load(project / "models/bundle").manifest.thresholds["malignant"]
-    cases = manifest.read(project / "data/split/manifest.csv").set_index("image_id")
-    found = pd.read_csv("models/ensemble/predictions.csv").set_index("image_id")
-    found = found[found.split == "out_of_fold"]
-    scores = found[[f"p_{name}" for name in MALIGNANT]].sum(axis=1)
-    positive = cases.diagnosis[found.index].isin(MALIGNANT)
-    assert point.n == len(found) == 40
-    assert point.positives == positive.sum()
-    assert (scores[positive] >= point.threshold - 1e-12).mean() >= 0.9
-    assert (scores[positive] > point.threshold + 1e-12).mean() < 0.9
-    assert point.sensitivity.value == pytest.approx(
-        (scores[positive] >= point.threshold - 1e-12).mean()
-    )
-    assert point.sensitivity.low <= point.sensitivity.value <= point.sensitivity.high
-    assert point.specificity.low <= point.specificity.value <= point.specificity.high
+    sealed = load(project / "models/bundle").manifest
+    chosen = storage.read_json(project / "models/operating_points/operating_points.json")
+    assert json.loads(json.dumps(dataclasses.asdict(sealed)))["thresholds"] == chosen
+    labels = storage.read_json(project / "models/bundle/labels.json")["classes"]
+    assert [label["class"] for label in labels if label["malignant"]] == ["MEL", "BCC", "SCC"]
 
 
 def test_bundle_says_which_networks_are_deployed(project):
@@ -194,10 +176,9 @@ def test_bundle_says_which_networks_are_deployed(project):
     assert "Each member is one network, trained without fold 0. Rank scores are against" in card
 
 
-def test_bundle_of_an_average_takes_its_threshold_from_the_calibration_part(project):
+def test_bundle_of_an_average_says_what_is_averaged(project):
     cases = cases_table(("0", "calibration", "test", "1"))
     manifest.write(cases, project / "data/split/manifest.csv")
-    write_predictions(project / "models/ensemble/predictions.csv", cases, "calibration")
     ensemble = SMALL["ensemble"] | {"deploy": "fold_average"}
     changed = {"ensemble": ensemble, "split": {"train_folds": [1, 0]}, "predict": {"views": 8}}
     write_params(small_params() | changed)
@@ -206,23 +187,18 @@ def test_bundle_of_an_average_takes_its_threshold_from_the_calibration_part(proj
 
     described = load(project / "models/bundle").manifest
     assert described.deployed == Deployed("fold_average", (0, 1), 8, "calibration")
-    assert described.thresholds["malignant"].n == (cases.fold == "calibration").sum() == 20
-    assert described.thresholds["malignant"].rule.endswith(" on calibration images")
     card = (project / "models/bundle/MODEL_CARD.md").read_text()
     assert "the mean of the probabilities of its 2 networks" in card
     assert "each trained without one of the folds 0, 1. A network averages 8 views" in card
     assert f"the scores of {REFERENCE_ROWS} calibration images" in card
 
 
-def test_without_a_malignant_case_there_is_no_threshold(project):
-    path = Path("data/split/manifest.csv")
-    cases = manifest.read(path)
-    manifest.write(cases.assign(diagnosis="NV"), path)
+def test_without_a_threshold_there_is_no_decision(project):
+    write_thresholds(project, threshold=None)
 
     main(ARGUMENTS)
 
     bundle = load(project / "models/bundle")
-    assert bundle.manifest.thresholds["malignant"].threshold is None
     result = Scorer(bundle, threads=1).score(
         bundle.folder / "golden/case_00.png", Patient(None, None, None)
     )
@@ -262,6 +238,12 @@ def test_images_of_the_samples_name_but_of_another_folder_are_real(project):
             "must be a graph that ONNX Runtime loads",
         ),
         (
+            lambda: Path("models/operating_points/operating_points.json").write_text(
+                '{"melanoma": {"classes": ["MEL"]}}'
+            ),
+            "operating_points.json: melanoma must have exactly the keys",
+        ),
+        (
             lambda: write_params(small_params() | {"bundle": SMALL["bundle"] | {"golden_sed": 1}}),
             "Unknown: ['golden_sed'].",
         ),
@@ -275,7 +257,8 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(project, capsys, spoil, m
     error = capsys.readouterr().err
     assert status == 1
     assert message in error and error.count("\n") == 1
-    assert sorted(path.name for path in Path("models").iterdir()) == ["ensemble", "export"]
+    left = sorted(path.name for path in Path("models").iterdir())
+    assert left == ["ensemble", "export", "operating_points"]
 
 
 def test_a_bundle_is_never_written_over(project, capsys):

@@ -9,12 +9,17 @@ from scipy.stats import rankdata
 
 from pipeline import manifest
 from pipeline.classes import CLASSES
-from pipeline.scoring.ensemble import load_probability_map, load_reference
+from pipeline.scoring.ensemble import combine, load_reference
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
+from pipeline.scoring.probability_map import METHODS, load_probability_map
 from stages.ensemble import main
 
 PARAMS = """
-ensemble: {members: [b4, b5], fold: 0, deploy: fold, regularisation_c: 1.0}
+ensemble:
+  members: [b4, b5]
+  fold: 0
+  deploy: fold
+  calibration: {method: rank_logistic, regularisation_c: 1.0, folds: 3, seed: 0}
 split: {train_folds: [0]}
 """
 RANKS, CHANCES = list(RANK_SCORES), list(PROBABILITIES)
@@ -75,8 +80,8 @@ def test_every_case_of_the_fold_and_the_test_set_is_scored(project, capsys):
     assert (scored.split == np.where(wanted.fold == "test", "test", "out_of_fold")).all()
     assert list(scored.columns) == ["split", *RANKS, *CHANCES]
     np.testing.assert_allclose(scored[CHANCES].sum(axis=1), 1, rtol=1e-9)
-    words = "ensemble: 2 members, 90 out-of-fold and 45 test cases in ensemble\n"
-    assert capsys.readouterr().out == words
+    words = "ensemble: 2 members, 90 out-of-fold and 45 test cases, probabilities by rank_logistic"
+    assert capsys.readouterr().out == f"{words} in ensemble\n"
 
 
 def test_ranks_of_the_reference_are_the_average_ranks_of_the_field(project):
@@ -106,13 +111,35 @@ def test_the_reference_holds_out_of_fold_scores_alone(project):
         np.testing.assert_array_equal(reference, expected)
 
 
-def test_the_written_map_gives_the_written_probabilities(project):
+@pytest.mark.parametrize("method", METHODS)
+def test_the_written_map_gives_the_written_probabilities(project, tmp_path, method):
+    _, tables = project
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("rank_logistic", method))
     scored = run()
 
     fitted = load_probability_map(Path("ensemble/probability_map.json"))
-    found = fitted.apply(scored[RANKS].to_numpy())
+    references = load_reference(Path("ensemble/reference.npz"))
+    scores = {
+        name: table.loc[scored.index, CHANCES].to_numpy(np.float32)
+        for name, table in tables.items()
+    }
+    found = fitted.apply(combine(references, scores))
 
     np.testing.assert_array_equal(found, scored[CHANCES])
+    assert fitted.to_json()["method"] == method
+
+
+def test_all_maps_are_compared_and_the_best_is_written(project, tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("rank_logistic", "best"))
+    run()
+
+    compared = pd.read_csv("ensemble/calibration.csv").set_index("method")
+
+    assert list(compared.index) == list(METHODS)
+    written = load_probability_map(Path("ensemble/probability_map.json")).to_json()["method"]
+    assert compared.chosen[written]
+    assert compared.chosen.sum() == 1
+    assert written == compared.log_loss.idxmin()
 
 
 def test_the_test_set_shapes_neither_reference_nor_map(project):
@@ -263,8 +290,8 @@ def test_average_over_folds_refers_to_the_calibration_part_alone(averaged, capsy
     for name, (first, second) in tables.items():
         mean = (first.loc[ids, CHANCES].to_numpy() + second.loc[ids, CHANCES].to_numpy()) / 2
         np.testing.assert_allclose(references[name], np.sort(mean, axis=0), atol=1e-7)
-    words = "ensemble: 2 members, 45 calibration and 45 test cases in ensemble\n"
-    assert capsys.readouterr().out == words
+    words = "ensemble: 2 members, 45 calibration and 45 test cases, probabilities by rank_logistic"
+    assert capsys.readouterr().out == f"{words} in ensemble\n"
 
 
 def test_ranks_of_an_average_are_of_the_average_and_not_the_mean_of_ranks(averaged):

@@ -12,13 +12,24 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from pipeline import manifest, params
 from pipeline.classes import CLASSES
 from pipeline.params import ParamsError
+from pipeline.scoring.evaluation import CostParams, EvaluateParams
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
 from pipeline.scoring.too_good import TooGoodError
-from stages.evaluate import EvaluateParams, main
+from stages.evaluate import main
 
 PARAMS = """
-ensemble: {members: [b4, b5], fold: 0, deploy: fold, regularisation_c: 1.0}
-evaluate: {bootstrap_repeats: 40, interval: 0.95, seed: 1, too_good_auroc: 0.995}
+ensemble:
+  members: [b4, b5]
+  fold: 0
+  deploy: fold
+  calibration: {method: rank_logistic, regularisation_c: 1.0, folds: 3, seed: 0}
+evaluate:
+  bootstrap_repeats: 40
+  interval: 0.95
+  seed: 1
+  too_good_auroc: 0.995
+  costs: {missed_malignant: 10.0, needless_referral: 1.0, same_side: 0.5}
+operating_points: {malignant: [MEL, BCC, SCC]}
 split: {train_folds: [0]}
 """
 RANKS, CHANCES = list(RANK_SCORES), list(PROBABILITIES)
@@ -111,7 +122,7 @@ def test_metrics_are_scikit_learns_on_the_test_cases(project):
 
     found = read_metrics(folder)
 
-    models = {"ensemble", "rank_argmax", "b4", "b5"}
+    models = {"ensemble", "rank_argmax", "mean", "mean_logits", "weighted", "b4", "b5"}
     assert set(found) == models | {"b4_out_of_fold", "b5_out_of_fold"}
     test = (frame.fold == "test").to_numpy()
     labels = frame.diagnosis[test]
@@ -162,13 +173,16 @@ def test_tables_and_figures_are_written_whole(project):
         "recipe.csv",
         "out_of_fold.csv",
         "history.csv",
+        "differences.csv",
+        "diversity.csv",
+        "weights.csv",
     }
     figures = {"confusion_matrix.png", "roc.png", "per_class.png", "history.png", "recipe.png"}
     assert names == {"metrics.json"} | tables | figures
     for figure in figures:
         with Image.open(folder / "report" / figure) as image:
             image.load()
-    assert pd.read_csv(folder / "report" / "per_class.csv").shape[0] == 4 * 9
+    assert pd.read_csv(folder / "report" / "per_class.csv").shape[0] == 7 * 9
 
 
 def test_confusion_table_lists_the_labels_of_the_ensemble(project):
@@ -205,14 +219,75 @@ def test_only_the_test_set_counts_and_the_same_cases_are_the_same_bytes(project,
 
     run(folder, "second")
 
+    learnt = ("metrics.json", "out_of_fold.csv", "per_class.csv", "differences.csv", "weights.csv")
     for path in (folder / "report").iterdir():
-        if path.name not in ("metrics.json", "out_of_fold.csv"):
+        if path.name not in learnt:
             assert path.read_bytes() == (folder / "second" / path.name).read_bytes(), path.name
+    for name in ("per_class.csv", "differences.csv"):
+        one, other = (pd.read_csv(folder / part / name) for part in ("report", "second"))
+        pd.testing.assert_frame_equal(
+            one[one.model != "weighted"], other[other.model != "weighted"]
+        )
     first, second = read_metrics(folder), read_metrics(folder, "second")
-    assert {name for name in first if first[name] != second[name]} == {"b4_out_of_fold"}
+    differing = {name for name in first if first[name] != second[name]}
+    assert differing == {"b4_out_of_fold", "weighted"}  # its weights are learnt out of fold
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:5]] == ["ensemble", "rank_argmax", "b4", "b5"]
-    assert lines[7] == "evaluate: 60 test cases, 4 models in second"
+    models = ["ensemble", "rank_argmax", "mean", "mean_logits", "weighted", "b4", "b5"]
+    assert [line.split()[0] for line in lines[1:8]] == models
+    assert lines[10] == "evaluate: 60 test cases, 7 models in second"
+
+
+def test_the_ensemble_is_compared_with_every_other_model(project):
+    folder, _, _ = project
+
+    table = pd.read_csv(folder / "report" / "differences.csv")
+
+    found = read_metrics(folder)
+    for _, row in table[table.test == "bootstrap"].iterrows():
+        expected = found["ensemble"][row.metric] - found[row.model][row.metric]
+        assert row["value"] == pytest.approx(expected)
+        assert 0 < row.p_value <= 1
+    for _, row in table[table.test == "delong"].iterrows():
+        values = (found[name][row.metric] for name in ("ensemble", row.model))
+        if row.metric == "auroc_SCC":  # no case
+            assert pd.isna(row["value"]) and pd.isna(row.p_value)
+        else:
+            first, second = values
+            assert row["value"] == pytest.approx(first - second)
+    assert set(table.model) == {"rank_argmax", "mean", "mean_logits", "weighted", "b4", "b5"}
+
+
+def test_weights_are_learnt_out_of_fold_alone(project):
+    """Were they learnt on the test set, `weighted` would be scored on what it was tuned on."""
+    folder, frame, tables = project
+
+    weights = pd.read_csv(folder / "report" / "weights.csv").set_index("member").weight
+
+    own = (frame.fold == "0").to_numpy()
+    truth = [CHANCES[CLASSES.index(name)] for name in frame.diagnosis[own]]
+    rows = np.arange(own.sum())
+
+    def loss(share):
+        mixed = share * tables["b4"][CHANCES][own].to_numpy()
+        mixed = mixed + (1 - share) * tables["b5"][CHANCES][own].to_numpy()
+        return -np.log(mixed[rows, [CHANCES.index(name) for name in truth]]).mean()
+
+    best = min(np.linspace(0, 1, 1001), key=loss)
+    assert weights.b4 == pytest.approx(best, abs=2e-3)
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_costs_are_those_of_the_policy(project):
+    """Worked by hand: a missed melanoma costs 10, a needless referral 1, the same side 0.5."""
+    costs = CostParams(10.0, 1.0, 0.5).matrix(["MEL", "BCC", "SCC"])
+
+    k = {name: index for index, name in enumerate(CLASSES)}
+    assert costs[k["MEL"], k["NV"]] == 10
+    assert costs[k["NV"], k["MEL"]] == 1
+    assert costs[k["MEL"], k["BCC"]] == costs[k["NV"], k["BKL"]] == 0.5
+    assert costs[k["AK"], k["NV"]] == 0.5  # benign by this policy
+    assert not np.diag(costs).any()
+    assert read_metrics(project[0])["ensemble"]["cost_weighted_error"] > 0
 
 
 def test_out_of_fold_figures_of_one_fold_are_of_its_cases(project):
@@ -414,25 +489,34 @@ def test_network_that_was_told_the_calibration_part_is_caught(averaged, tmp_path
     ("section", "message"),
     [
         (
-            "{bootstrap_repeats: 0, interval: 0.95, seed: 1, too_good_auroc: 1}",
+            "{bootstrap_repeats: 0, interval: 0.95, seed: 1, too_good_auroc: 1, costs: COSTS}",
             "bootstrap_repeats must be at least 1",
         ),
         (
-            "{bootstrap_repeats: 9, interval: 95, seed: 1, too_good_auroc: 1}",
+            "{bootstrap_repeats: 9, interval: 95, seed: 1, too_good_auroc: 1, costs: COSTS}",
             r"interval must be in \(0, 1\)\. Got: 95",
         ),
         (
-            "{bootstrap_repeats: 9, interval: 0.95, seed: -1, too_good_auroc: 1}",
+            "{bootstrap_repeats: 9, interval: 0.95, seed: -1, too_good_auroc: 1, costs: COSTS}",
             "seed must be at least 0",
         ),
-        ("{bootstrap_repeats: 9, interval: 0.95, seed: 1, too_good_auroc: 0.5}", "above 0.5"),
         (
-            "{bootstrap_repeat: 9, interval: 0.95, seed: 1, too_good_auroc: 1}",
+            "{bootstrap_repeats: 9, interval: 0.95, seed: 1, too_good_auroc: 0.5, costs: COSTS}",
+            "above 0.5",
+        ),
+        (
+            "{bootstrap_repeat: 9, interval: 0.95, seed: 1, too_good_auroc: 1, costs: COSTS}",
             r"Unknown: \['bootstrap_repeat'\]",
+        ),
+        (
+            "{bootstrap_repeats: 9, interval: 0.95, seed: 1, too_good_auroc: 1, costs: MINUS}",
+            r"same_side must be at least 0 and finite\. Got: -1\.0",
         ),
     ],
 )
 def test_params_out_of_range_are_refused(tmp_path, section, message):
+    costs = "{missed_malignant: 1.0, needless_referral: 1.0, same_side: 1.0}"
+    section = section.replace("COSTS", costs).replace("MINUS", costs.replace("1.0}", "-1.0}"))
     (tmp_path / "params.yaml").write_text(f"evaluate: {section}\n")
 
     with pytest.raises(ParamsError, match=message):

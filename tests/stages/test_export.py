@@ -11,6 +11,7 @@ from pipeline.storage import read_json
 pytestmark = pytest.mark.slow
 
 MEMBERS = ("b4", "b5", "b7")
+CALIBRATION = {"method": "rank_logistic", "regularisation_c": 1.0, "folds": 3, "seed": 0}
 
 
 def test_gate_was_passed_on_trained_weights_and_real_images(sample_run):
@@ -110,7 +111,7 @@ def write_project(root):
             "members": ["m"],
             "fold": 0,
             "deploy": "fold_average",
-            "regularisation_c": 1.0,
+            "calibration": CALIBRATION,
         },
         "export": {"opset": 18, "parity_images": 18, "probability_tolerance": 1e-4},
     }
