@@ -29,6 +29,7 @@ RESAMPLERS = {
     "lanczos": FilterType.lanczos3,
 }
 Region = tuple[float, float, float, float]
+NUDGE_PX = 1e-6
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,21 @@ def resize_box(
         target,
         ResizeOptions(
             ResizeAlg.convolution(RESAMPLERS[resample]),
-            crop_box=CropBox(left, top, right - left, bottom - top),
+            crop_box=CropBox(
+                _off_centre(left, right - left, size[1]), top, right - left, bottom - top
+            ),
         ),
     )
     return np.frombuffer(target.get_buffer(), np.uint8).reshape(*size, 3)
+
+
+def _off_centre(left: float, width: float, columns: int) -> float:
+    """Move the left edge by a millionth of a pixel where the resizer would crash the process.
+
+    cykooz-resizer 4.0.1 reads outside its memory where it enlarges, the edge is a fraction, and the
+    first column falls exactly on the centre of a pixel: the other weights of the cubic are 0 there.
+    """
+    first = left + 0.5 * width / columns - 0.5
+    if width >= columns or left == round(left) or abs(first - round(first)) >= NUDGE_PX:
+        return left
+    return max(left - NUDGE_PX, 0.0)

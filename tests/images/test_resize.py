@@ -1,6 +1,9 @@
 """Tests of `pipeline.images.resize`."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from PIL import Image
 from pipeline.images import resize
 from pipeline.images.resize import RESAMPLERS, ResizeParams, resize_box, resize_to_square
 from tests.images.pictures import textured
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def checkerboard(height, width):
@@ -185,3 +190,23 @@ def test_unknown_resampler_is_refused_before_any_image_is_read():
 def test_empty_shards_are_refused():
     with pytest.raises(ValueError, match=r"^shard_images must be at least 1\. Got: 0\.$"):
         ResizeParams(resample="bicubic", shard_images=0)
+
+
+ENLARGE = """
+import numpy as np
+from pipeline.images.resize import resize_box
+columns = np.random.default_rng(0).integers(0, 256, (1, 65, 3)).astype(np.uint8)
+image = np.repeat(columns, 65, axis=0)
+for left, width, size in ((16.25, 32.5, 65), (5.25, 16.0, 32), (7.375, 8.0, 32), (2.125, 24.0, 32)):
+    box = (left, 3.0, left + width, 3.0 + width)
+    found = resize_box(image, box, (size, size), resample="bicubic")
+    first = round(left + 0.5 * width / size - 0.5)
+    assert np.abs(found[:, 0].astype(int) - columns[0, first]).max() <= 1, (left, width, size)
+"""
+
+
+def test_first_column_on_the_centre_of_a_pixel_does_not_crash_the_process():
+    """The resizer itself reads outside its memory there; hence a process of its own."""
+    done = subprocess.run([sys.executable, "-c", ENLARGE], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
