@@ -15,7 +15,7 @@ FAST_TESTS = $(PY) -m pytest -q -n auto --dist loadscope -m "not slow and not lo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro train-parallel lint check test test-long format test-kill benchmark-full benchmark-data benchmark-training check-isic preview-augmentation measure-transfer tune-smoke download tables deps lock clean-resume
+.PHONY: help setup repro train-parallel lint check test test-long format test-kill benchmark-full benchmark-data benchmark-training check-isic preview-augmentation measure-gate measure-transfer tune-smoke download tables deps lock clean-resume
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ check-isic: $(INSTALLED)  ## 24 originals of DATA=../shared/data through the pap
 
 preview-augmentation: $(INSTALLED)  ## Sheet of what each operation does; IMAGES="a.jpg b.jpg" OUT=sheet.png
 	@$(PY) -m tools.preview_augmentation $(if $(IMAGES),--images $(IMAGES)) --out $(or $(OUT),reports/augmentation.png)
+
+measure-gate: $(INSTALLED)  ## The input gate on DATA=../shared/data, against pictures that are no dermoscopy
+	$(PY) -m tools.measure_gate $(or $(DATA),../shared/data)
 
 measure-transfer: $(INSTALLED)  ## One member with ImageNet weights and from scratch, on DATA=../shared/data
 	$(PY) -m tools.measure_transfer $(or $(DATA),../shared/data)

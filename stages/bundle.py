@@ -1,7 +1,7 @@
 """Stage `bundle`: the folder for the CAD system, with golden cases, model card and checksums.
 
 Usage: python -m stages.bundle data/split/manifest.csv models/export models/ensemble
-models/operating_points reports/evaluate reports/benchmark models/bundle
+models/operating_points models/gate reports/evaluate reports/benchmark models/bundle
 """
 
 import argparse
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     evidence = gather_evidence(args, cases)
     with atomic_folder(args.target) as folder:
         bundle_writer.copy_file(args.exported / "ensemble.onnx", folder / bundle.MODEL_FILE)
+        bundle_writer.copy_file(args.gate / "gate.json", folder / bundle.GATE_FILE)
         bundle_writer.copy_file(args.benchmark / "benchmark.json", folder / "benchmark.json")
         malignant = described.thresholds["malignant"].classes
         bundle_writer.write_labels(folder / "labels.json", malignant)
@@ -137,6 +138,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("exported", type=Path, help="folder written by stage export")
     parser.add_argument("ensemble", type=Path, help="folder written by stage ensemble")
     parser.add_argument("thresholds", type=Path, help="folder written by stage operating_points")
+    parser.add_argument("gate", type=Path, help="folder written by stage gate")
     parser.add_argument("evaluated", type=Path, help="folder written by stage evaluate")
     parser.add_argument("benchmark", type=Path, help="folder written by stage benchmark")
     parser.add_argument("target", type=Path, help="folder to write; absent or empty")

@@ -1,6 +1,6 @@
 """Stage `skin_tone`: how light the skin around each lesion is, as far as an image can say.
 
-Usage: python -m stages.skin_tone data/split/manifest.csv data/crop data/skin_tone
+Usage: python -m stages.skin_tone data/split/manifest.csv data/crop data/skin_tone [--workers N]
 
 Unvalidated: see `pipeline.images.skin_tone`. An empty angle means that too little skin was seen.
 """
@@ -11,11 +11,12 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline import manifest
+from pipeline import manifest, params
 from pipeline.command import run_stage
 from pipeline.images.png import decode_png
 from pipeline.images.skin_tone import estimate_ita
-from pipeline.shards.archives import EncodedShards
+from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.shards.archives import EncodedShards, Place
 from pipeline.storage import atomic_write
 
 
@@ -24,16 +25,25 @@ def main(argv: list[str] | None = None) -> None:
     cases = manifest.read(args.table)
     smallest = min(int(path.name) for path in args.crops.iterdir() if path.name.isdigit())
     crops = EncodedShards(args.crops / str(smallest))
-    rows = []
-    for image_id in tqdm(cases.image_id, desc="skin_tone", unit="image"):
-        found = estimate_ita(decode_png(crops.read(image_id)))
-        known = {} if found is None else {"ita_degrees": found.degrees, "ita_group": found.group}
-        rows.append({"image_id": image_id, "ita_degrees": None, "ita_group": ""} | known)
-    table = pd.DataFrame(rows)
+    parallel = params.load("parallel", ParallelParams).with_workers(args.workers)
+    places = (crops.place(image_id) for image_id in cases.image_id)
+    found = map_in_order(estimate_tone, places, parallel.processes, parallel.cluster)
+    bar = tqdm(found, desc="skin_tone", total=len(cases), unit="image")
+    table = pd.DataFrame(bar, columns=["image_id", "ita_degrees", "ita_group"])
     with atomic_write(args.target / "skin_tone.csv", "w") as file:
         table.to_csv(file, index=False)
     unknown = int((table.ita_group == "").sum())
     print(f"skin_tone: {len(table)} images, {unknown} with too little skin in {args.target}")
+
+
+def estimate_tone(place: Place) -> tuple[str, float | None, str]:
+    """Estimate the tone of one crop; runs in a process of its own."""
+    found = estimate_ita(decode_png(place.read()))
+    return (
+        (place.image_id, None, "")
+        if found is None
+        else (place.image_id, found.degrees, found.group)
+    )
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -41,6 +51,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("table", type=Path, help="manifest written by stage split")
     parser.add_argument("crops", type=Path, help="folder written by stage crop")
     parser.add_argument("target", type=Path, help="folder to write")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
+    )
     return parser.parse_args(argv)
 
 

@@ -26,7 +26,7 @@ from tools.side_by_side import Place, places_here, say, stages_of, train_side_by
 # Multiply-adds for one pixel of the input, relative: what decides which member starts first.
 RELATIVE_COST = {"b4": 1.0, "b5": 1.7, "b7": 3.6}
 # Stages that read what members read, and no member.
-BESIDE = ("data_report", "skin_tone")
+BESIDE = ("data_report", "gate", "skin_tone")
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,13 @@ from pipeline.classes import CLASSES, TARGETS
 from pipeline.demographics import encode_demographics
 from pipeline.deploy import bundle as bundles
 from pipeline.deploy.bundle import Bundle, BundleError
+from pipeline.images import gate_json
+from pipeline.images.descriptors import describe
+from pipeline.images.gate import InputGate
 from pipeline.images.preprocess import Preprocessed, preprocess
-from pipeline.storage import sha256_of
+from pipeline.storage import read_json, sha256_of
 
+UNUSED = "demographics_unused"
 NOTICE = "Research use only; not a diagnosis."
 SIDES_PX = ("left_px", "top_px", "right_px", "bottom_px")
 THREAD_LIMIT = 256
@@ -78,6 +82,7 @@ class Scorer:
         """
         self.bundle = bundle
         self._session = _open_session(bundle, threads)
+        self._gate = _read_gate(bundle)
 
     def score(self, image: Path, patient: Patient) -> dict[str, Any]:
         """Score one image.
@@ -89,7 +94,8 @@ class Scorer:
         Returns:
             The JSON object of a prediction. `malignant.score` is the sum of the probabilities of
             the malignant classes and `malignant.decision` whether it is at or above the
-            threshold, and so for `melanoma`; `crop` is in pixels of the original after orientation.
+            threshold, and so for `melanoma`; `warnings` have a `code` and a `message`; `crop` is
+            in pixels of the original after orientation.
 
         Raises:
             ValueError: The file is missing, or not an image that can be scored.
@@ -119,7 +125,7 @@ class Scorer:
                 "width_px": prepared.width_px,
                 "height_px": prepared.height_px,
             },
-            "warnings": self._warnings(patient),
+            "warnings": self._warnings(prepared, patient),
             "notice": NOTICE,
         }
 
@@ -171,10 +177,22 @@ class Scorer:
         decision = None if threshold is None else score >= threshold
         return {"score": score, "threshold": threshold, "decision": decision}
 
-    def _warnings(self, patient: Patient) -> list[str]:
+    def _warnings(self, prepared: Preprocessed, patient: Patient) -> list[dict[str, str]]:
+        descriptor = describe(
+            prepared.smallest_crop, width_px=prepared.width_px, height_px=prepared.height_px
+        )
+        found = {reason.code: reason.words for reason in self._gate.reasons(descriptor)}
         if patient.is_known() and not self.bundle.manifest.demographics.used:
-            return ["Age, sex and site were given, but no member of this bundle uses them."]
-        return []
+            found[UNUSED] = "Age, sex and site were given, but no member of this bundle uses them."
+        return [{"code": code, "message": words} for code, words in found.items()]
+
+
+def _read_gate(bundle: Bundle) -> InputGate:
+    path = bundle.folder / bundles.GATE_FILE
+    try:
+        return gate_json.from_json(read_json(path))
+    except ValueError as error:
+        raise BundleError(f"{path}: {error}") from None
 
 
 def _open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:

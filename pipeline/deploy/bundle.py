@@ -23,6 +23,7 @@ SCHEMA_VERSION = 3
 SUMS_FILE = "SHA256SUMS"
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model/ensemble.onnx"
+GATE_FILE = "gate.json"
 GOLDEN_FILE = "golden/golden.json"
 SUMS_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)")
 
@@ -257,7 +258,7 @@ def _check_names(folder: Path, listed: set[str], present: set[str]) -> None:
                 f"{folder} must hold exactly the files of {SUMS_FILE}. "
                 f"{len(names)} {what}: {sorted(names)[:5]}."
             )
-    absent = {MANIFEST_FILE, MODEL_FILE, GOLDEN_FILE} - present
+    absent = {MANIFEST_FILE, MODEL_FILE, GATE_FILE, GOLDEN_FILE} - present
     if absent:
         raise BundleError(f"{folder} must hold {sorted(absent)}.")
 

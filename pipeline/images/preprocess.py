@@ -42,12 +42,14 @@ class Preprocessed:
 
     Attributes:
         arrays: RGB, `(input_px, input_px, 3)` uint8, by `(crop_px, input_px)`.
+        smallest_crop: RGB, `(crop_px, crop_px, 3)` uint8, what the input gate looks at.
         box: What was kept.
         width_px: Width of the original after EXIF orientation.
         height_px: Height of the original after EXIF orientation.
     """
 
     arrays: dict[tuple[int, int], np.ndarray]
+    smallest_crop: np.ndarray
     box: Box
     width_px: int
     height_px: int
@@ -99,7 +101,8 @@ def preprocess(
         (crop_px, input_px): resize_to_square(cropped.crops[crop_px], input_px, resample=resample)
         for crop_px, input_px in pairs
     }
-    return Preprocessed(arrays, cropped.box, cropped.width_px, cropped.height_px)
+    smallest = cropped.crops[min(crop_params.sizes_px)]
+    return Preprocessed(arrays, smallest, cropped.box, cropped.width_px, cropped.height_px)
 
 
 def _cut_sizes(decoded: Decoded, box: Box, params: CropParams) -> dict[int, np.ndarray]:

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.cad.inference import NOTICE, Patient, Scorer
 from pipeline.classes import CLASSES, MALIGNANT
 from pipeline.demographics import DEMOGRAPHICS_WIDTH
-from pipeline.deploy.bundle import MODEL_FILE, Bundle, BundleError, load
+from pipeline.deploy.bundle import GATE_FILE, MODEL_FILE, Bundle, BundleError, load
 from pipeline.images.preprocess import PREPROCESSING_VERSION, preprocess
 from pipeline.storage import sha256_of
 from tests.deploy.tiny_bundle import (
@@ -22,6 +22,7 @@ from tests.deploy.tiny_bundle import (
     WITHOUT_DEMOGRAPHICS,
     tiny_manifest,
     write_bundle,
+    write_gate,
     write_model,
 )
 
@@ -50,6 +51,7 @@ def image(tmp_path_factory):
 def scorer_of(folder, members, **facts):
     """A graph and a manifest that were never sealed: for faults that no real bundle has."""
     write_model(folder / MODEL_FILE, members)
+    write_gate(folder / GATE_FILE)
     return Scorer(Bundle(folder, tiny_manifest(members, **facts), sha256=""), threads=1)
 
 
@@ -140,10 +142,34 @@ def test_a_bundle_without_demographics_says_so_and_does_not_change(tmp_path, ima
 
     assert known["demographics_used"] is False
     assert known["probabilities"] == unknown["probabilities"]
-    assert known["warnings"] == [
-        "Age, sex and site were given, but no member of this bundle uses them."
-    ]
+    message = "Age, sex and site were given, but no member of this bundle uses them."
+    assert known["warnings"] == [{"code": "demographics_unused", "message": message}]
     assert unknown["warnings"] == []
+
+
+def test_the_gate_gives_reasons_and_refuses_nothing(tmp_path, image):
+    folder = write_bundle(tmp_path / "warning")
+    warned, silent = load(folder), load(write_bundle(tmp_path / "silent"))
+    write_gate(folder / GATE_FILE, blurred=1e9, wrong_aspect=1.0)
+
+    result = Scorer(warned, threads=1).score(image, NOBODY)
+
+    assert [warning["code"] for warning in result["warnings"]] == ["blurred", "wrong_aspect"]
+    assert result["warnings"][0]["message"].startswith("The image is blurred")
+    expected = Scorer(silent, threads=1).score(image, NOBODY)
+    assert expected["warnings"] == []
+    assert result["probabilities"] == expected["probabilities"]
+
+
+def test_a_gate_of_another_version_is_refused(tmp_path):
+    verified = load(write_bundle(tmp_path / "bundle"))
+    path = verified.folder / GATE_FILE
+    path.write_text(path.read_text().replace('"descriptor_version": ', '"descriptor_version": 9'))
+
+    with pytest.raises(
+        BundleError, match=r"gate\.json: A gate must be fitted on descriptors of ver"
+    ):
+        Scorer(verified, threads=1)
 
 
 def test_crop_is_in_pixels_of_the_upright_original(scorer, image, tmp_path):

@@ -109,7 +109,7 @@ def test_verify_says_what_was_verified(capsys, folder):
 
     lines = capsys.readouterr().out.splitlines()
     assert status == 0
-    assert lines[0] == "tiny 0.1.0: 4 files as listed"
+    assert lines[0] == "tiny 0.1.0: 5 files as listed"
     assert lines[1].startswith("sha256 of SHA256SUMS: ")
     assert lines[2] == "golden: 1 cases, members within 0, ranks within 0"
 

@@ -24,6 +24,7 @@ from tests.deploy.tiny_bundle import MEMBERS, write_bundle
 
 FILES = (
     "SHA256SUMS",
+    "gate.json",
     "golden/case_00.png",
     "golden/golden.json",
     "labels.json",
@@ -163,7 +164,7 @@ def test_a_listed_path_that_leaves_the_folder_is_refused(copied, path):
     with open(copied / SUMS_FILE, "a") as file:
         file.write(f"{'0' * 64}  {path}\n")
 
-    with pytest.raises(BundleError, match=r"SHA256SUMS, line 6 must be a SHA-256, two spaces"):
+    with pytest.raises(BundleError, match=r"SHA256SUMS, line 7 must be a SHA-256, two spaces"):
         load(copied)
 
 

@@ -13,9 +13,12 @@ from pipeline.deploy.merge import merge_members
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.field import BorderParams
+from pipeline.images.gate import OF_DISTANCE, RULES, WORDS, Distance, InputGate
+from pipeline.images.gate_json import to_json
 from pipeline.images.preprocess import PREPROCESSING_VERSION
 from pipeline.scoring.ensemble import make_reference
 from pipeline.scoring.probability_map import RANK_LOGISTIC, LinearMap
+from pipeline.storage import write_json
 
 MEMBERS = {
     "b4": bundle.Member(backbone="b4", crop_px=64, input_px=32, demographics=True),
@@ -113,11 +116,20 @@ def tiny_manifest(members, *, threshold=0.5, preprocessing=PREPROCESSING, deploy
     )
 
 
+def write_gate(path, **limits):
+    """Write a gate that lets everything pass but what given limits stop."""
+    count = len(OF_DISTANCE)
+    every = {code: -1e9 if code in RULES and RULES[code].sign < 0 else 1e9 for code in WORDS}
+    distance = Distance(np.zeros(count), np.ones(count), np.ones(count), np.eye(count))
+    write_json(path, to_json(InputGate(every | limits, distance, 50, 0.03)))
+
+
 def write_bundle(folder, members=MEMBERS, **facts):
     """Write a whole bundle, as stage `bundle` does; return its folder."""
     described = tiny_manifest(members, **facts)
     write_model(folder / bundle.MODEL_FILE, members)
     bundle_writer.write_labels(folder / "labels.json", MALIGNANT)
+    write_gate(folder / bundle.GATE_FILE)
     drawn = bundle_writer.draw_golden(folder, SETTINGS)
     scorer = Scorer(bundle.Bundle(folder, described, sha256=""), threads=1)
     scored = [score_golden(scorer, case) for case in drawn]

@@ -25,13 +25,15 @@ from tests.deploy.tiny_bundle import (
     SETTINGS,
     references_of,
     tiny_manifest,
+    write_gate,
     write_model,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = (
     *("data/split/manifest.csv", "models/export", "models/ensemble"),
-    *("models/operating_points", "reports/evaluate", "reports/benchmark", "models/bundle"),
+    *("models/operating_points", "models/gate"),
+    *("reports/evaluate", "reports/benchmark", "models/bundle"),
 )
 CALIBRATION = {"method": "best", "regularisation_c": 1.0, "folds": 3, "seed": 0}
 SMALL = {
@@ -110,6 +112,7 @@ def inputs(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     manifest.write(cases_table(), root / "data/split/manifest.csv")
     write_thresholds(root, threshold=0.5)
+    write_gate(root / "models/gate/gate.json")
     save_reference(root / "models/ensemble/reference.npz", references_of(MEMBERS))
     write_model(root / "models/export/ensemble.onnx", MEMBERS)
     parity = {name: {"difference": 1e-6, "images": 24} for name in MEMBERS}
@@ -133,6 +136,7 @@ def test_the_bundle_holds_the_contract_and_scores_its_golden_cases(project, caps
     assert sorted(bundle.manifest.files) == [
         "MODEL_CARD.md",
         "benchmark.json",
+        "gate.json",
         "golden/case_00.png",
         "golden/case_01.png",
         "golden/golden.json",
@@ -142,7 +146,7 @@ def test_the_bundle_holds_the_contract_and_scores_its_golden_cases(project, caps
     assert bundle.manifest.members == MEMBERS
     assert bundle.manifest.reference_rows == REFERENCE_ROWS
     assert check_golden(Scorer(bundle, threads=1)).cases == 2
-    assert capsys.readouterr().out.startswith("bundle: 7 files, model of 0 MiB, 2 golden cases")
+    assert capsys.readouterr().out.startswith("bundle: 8 files, model of 0 MiB, 2 golden cases")
 
 
 @pytest.mark.slow
@@ -258,7 +262,7 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(project, capsys, spoil, m
     assert status == 1
     assert message in error and error.count("\n") == 1
     left = sorted(path.name for path in Path("models").iterdir())
-    assert left == ["ensemble", "export", "operating_points"]
+    assert left == ["ensemble", "export", "gate", "operating_points"]
 
 
 def test_a_bundle_is_never_written_over(project, capsys):

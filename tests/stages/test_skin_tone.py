@@ -38,11 +38,13 @@ def write_project(folder):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     write_project(tmp_path)
+    parallel = "parallel: {engine: local, workers: 0, ray_address: ''}\n"
+    (tmp_path / "params.yaml").write_text(parallel)
     monkeypatch.chdir(tmp_path)
 
 
 def test_every_case_has_the_angle_of_its_smallest_crop(project, capsys):
-    main(["manifest.csv", "crop", "found"])
+    main(["manifest.csv", "crop", "found", "--workers", "1"])
 
     table = pd.read_csv("found/skin_tone.csv", keep_default_na=False).set_index("image_id")
     assert list(table.index) == list(SKIN)
@@ -55,7 +57,7 @@ def test_every_case_has_the_angle_of_its_smallest_crop(project, capsys):
 
 
 def test_where_no_skin_is_seen_the_angle_is_empty_not_0(project):
-    main(["manifest.csv", "crop", "found"])
+    main(["manifest.csv", "crop", "found", "--workers", "1"])
 
     table = pd.read_csv("found/skin_tone.csv", keep_default_na=False).set_index("image_id")
     assert table.ita_degrees["black"] == ""

@@ -1,0 +1,107 @@
+"""Stage `gate`: learn which pictures are unlike the training images, and test it on the test set.
+
+Usage: python -m stages.gate data/split/manifest.csv data/crop models/gate [--workers N]
+
+Fitted on all cases but the test set. `gate.json` goes into the bundle, and the CAD system gives its
+reasons as warnings; `flagged.csv` says how many genuine test images get each reason.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pipeline import manifest, params
+from pipeline.command import run_stage
+from pipeline.images.descriptors import describe
+from pipeline.images.gate import WORDS, InputGate
+from pipeline.images.gate_fit import GateParams, fit_gate
+from pipeline.images.gate_json import to_json
+from pipeline.images.png import decode_png
+from pipeline.manifest import TEST
+from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.scoring.bootstrap import draw_counts, resampling_units
+from pipeline.scoring.decisions import Resamples, flat, share_estimate
+from pipeline.shards.archives import EncodedShards, Place
+from pipeline.storage import atomic_write, write_json
+
+ANY = "any"
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    settings = params.load("gate", GateParams)
+    parallel = params.load("parallel", ParallelParams).with_workers(args.workers)
+    cases = manifest.read(args.table)
+    descriptors = describe_cases(cases, args.crops, parallel)
+    test = (cases.fold == TEST).to_numpy()
+    gate = fit_gate(
+        descriptors[~test],
+        groups=cases.group_id[~test].to_numpy(),
+        false_positive_share=settings.false_positive_share,
+    )
+    flagged = count_flagged(gate, descriptors[test], cases[test])
+    write_json(args.target / "gate.json", to_json(gate))
+    with atomic_write(args.target / "flagged.csv", "w") as file:
+        flagged.to_csv(file, index=False)
+    whole = flagged.set_index("reason").loc[ANY]
+    print(
+        f"gate: fitted on {gate.images} images; {whole.flagged} of {whole.n} test images have a "
+        f"reason, in {args.target}"
+    )
+
+
+def describe_cases(cases: pd.DataFrame, crops: Path, parallel: ParallelParams) -> np.ndarray:
+    """Describe the smallest crop of every case, `(n, len(FEATURES))` float64."""
+    smallest = min(int(path.name) for path in crops.iterdir() if path.name.isdigit())
+    shards = EncodedShards(crops / str(smallest))
+    rows = zip(cases.image_id, cases.width_px, cases.height_px, strict=True)
+    jobs = ((shards.place(name), int(width), int(height)) for name, width, height in rows)
+    found = map_in_order(describe_crop, jobs, parallel.processes, parallel.cluster)
+    return np.stack(list(tqdm(found, desc="gate", total=len(cases), unit="image")))
+
+
+def describe_crop(job: tuple[Place, int, int]) -> np.ndarray:
+    """Describe one crop; runs in a process of its own."""
+    place, width_px, height_px = job
+    return describe(decode_png(place.read()), width_px=width_px, height_px=height_px)
+
+
+def count_flagged(gate: InputGate, descriptors: np.ndarray, cases: pd.DataFrame) -> pd.DataFrame:
+    """Count how many genuine images get each reason, and any, with intervals."""
+    _, flags = gate.judge(descriptors)
+    flags[ANY] = np.logical_or.reduce([flags[code] for code in WORDS])
+    resampling = params.read_section("evaluate")
+    units = resampling_units(cases)
+    counts = draw_counts(units, repeats=resampling["bootstrap_repeats"], seed=resampling["seed"])
+    resamples = Resamples(units, counts, resampling["interval"])
+    every = np.ones(len(cases), bool)
+    rows = [
+        {
+            "reason": code,
+            "n": len(cases),
+            "flagged": int(flags[code].sum()),
+            **flat({"share": share_estimate(flags[code], every, resamples)}),
+        }
+        for code in (ANY, *WORDS)
+    ]
+    return pd.DataFrame(rows)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="stages.gate", description=__doc__)
+    parser.add_argument("table", type=Path, help="manifest written by stage split")
+    parser.add_argument("crops", type=Path, help="folder written by stage crop")
+    parser.add_argument("target", type=Path, help="folder to write")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))
