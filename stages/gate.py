@@ -46,10 +46,10 @@ def main(argv: list[str] | None = None) -> None:
     write_json(args.target / "gate.json", to_json(gate))
     with atomic_write(args.target / "flagged.csv", "w") as file:
         flagged.to_csv(file, index=False)
-    whole = flagged.set_index("reason").loc[ANY]
+    warned = int(flagged.set_index("reason").flagged[ANY])
     print(
-        f"gate: fitted on {gate.images} images; {whole.flagged} of {whole.n} test images have a "
-        f"reason, in {args.target}"
+        f"gate: fitted on {gate.images} images; {warned} of {test.sum()} test images flagged, "
+        f"in {args.target}"
     )
 
 

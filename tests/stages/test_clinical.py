@@ -17,6 +17,8 @@ from pipeline.scoring.predictions import PROBABILITIES
 from pipeline.storage import read_json
 from stages import clinical, ensemble, operating_points
 
+pytestmark = pytest.mark.slow
+
 MEMBERS = ("b4", "b5")
 CHANCES = list(PROBABILITIES)
 CLINICAL = {

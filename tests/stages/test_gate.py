@@ -88,6 +88,7 @@ def test_the_gate_is_not_fitted_on_the_test_set(project):
     assert read_json(project / "found/gate.json")["images"] == 40
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(project, monkeypatch):
     monkeypatch.chdir(project)
     main(["manifest.csv", "crop", "again", "--workers", "2"])
