@@ -21,6 +21,13 @@ OFFSET, EXPONENT = 0.055, 2.4
 FOOT = 6 / 29  # CIE 15: below its cube the cube root is replaced by a line
 
 
+def srgb_to_light(pixels: np.ndarray) -> np.ndarray:
+    """Turn sRGB, uint8 or float from 0 to 255, into light, float64 from 0 to 1."""
+    share = np.asarray(pixels, np.float64) / 255
+    curve = ((share + OFFSET) / (1 + OFFSET)) ** EXPONENT
+    return np.where(share <= LINEAR_BELOW, share / LINEAR_SLOPE, curve)
+
+
 def srgb_to_lab(pixels: np.ndarray) -> np.ndarray:
     """Turn sRGB into CIELAB.
 
@@ -30,10 +37,7 @@ def srgb_to_lab(pixels: np.ndarray) -> np.ndarray:
     Returns:
         L*, a*, b*: `(..., 3)` float64.
     """
-    share = np.asarray(pixels, np.float64) / 255
-    curve = ((share + OFFSET) / (1 + OFFSET)) ** EXPONENT
-    linear = np.where(share <= LINEAR_BELOW, share / LINEAR_SLOPE, curve)
-    ratio = linear @ TO_XYZ.T / WHITE
+    ratio = srgb_to_light(pixels) @ TO_XYZ.T / WHITE
     foot = ratio / (3 * FOOT**2) + 4 / 29
     x, y, z = np.moveaxis(np.where(ratio > FOOT**3, np.cbrt(ratio), foot), -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import fft, special
 
-from pipeline.images.corruptions.cielab import to_light
+from pipeline.images.colour_space import srgb_to_light
 from pipeline.images.resize import resize_box
 
 FINEST = 600  # grains or blocks' pixels along the shorter side, at most
@@ -112,9 +112,9 @@ def add_noise(pixels: np.ndarray, deviation: float, rng: np.random.Generator) ->
 
 def _noise_by_level() -> np.ndarray:
     """Return the noise of each level as a share of that of level 128, `(256,)` float32."""
-    srgb = np.arange(256) / 255
-    light = to_light(srgb)
-    deviation = np.sqrt(light + READ_SHARE) * np.gradient(srgb, light)
+    levels = np.arange(256)
+    light = srgb_to_light(levels)
+    deviation = np.sqrt(light + READ_SHARE) * np.gradient(levels, light)
     return (deviation / deviation[MIDDLE]).astype(np.float32)
 
 

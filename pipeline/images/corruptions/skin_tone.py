@@ -9,7 +9,7 @@ stays darker than its skin, its contrast shrinks on dark skin as it does there, 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from pipeline.images.corruptions.cielab import from_lab, to_lab
+from pipeline.images.colour_space import lab_to_srgb, srgb_to_lab
 from pipeline.images.corruptions.surround import find_lit
 
 # L*, a*, b* at the ends of what is measured on people: typology angles of 77 and -64 degrees.
@@ -41,7 +41,7 @@ def estimate_tone(image: Image.Image) -> np.ndarray:
     rows, columns = (round(MARGIN_SHARE * side) for side in margin.shape)
     margin[rows:-rows, columns:-columns] = False
     skin = is_lit & margin
-    return np.median(to_lab(small[skin if skin.any() else is_lit] / 255), axis=0)
+    return np.median(srgb_to_lab(small[skin if skin.any() else is_lit]), axis=0)
 
 
 def _move_tone(pixels: np.ndarray, goal: np.ndarray, share: float) -> np.ndarray:
@@ -51,10 +51,11 @@ def _move_tone(pixels: np.ndarray, goal: np.ndarray, share: float) -> np.ndarray
     change = share * (goal - tone)
     # Overexposed skin is lighter than any: it is not darkened in order to make it light.
     change[0] = max(change[0], 0.0) if is_lighter else min(change[0], 0.0)
-    knots = np.linspace(0, 1, KNOTS)
+    knots = np.linspace(0, 255, KNOTS)
     blue, green, red = np.meshgrid(knots, knots, knots, indexing="ij")  # red varies fastest
-    lab = to_lab(np.stack([red, green, blue], axis=-1))
-    table = from_lab(_move(lab, tone, change, is_lighter=is_lighter)).astype(np.float32)
+    lab = srgb_to_lab(np.stack([red, green, blue], axis=-1))
+    moved = lab_to_srgb(_move(lab, tone, change, is_lighter=is_lighter)) / 255
+    table = np.clip(moved, 0, 1).astype(np.float32)
     return np.asarray(image.filter(ImageFilter.Color3DLUT(KNOTS, table.ravel())))
 
 
