@@ -5,120 +5,190 @@ escaped.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 import pandas as pd
 
+from pipeline.page_template import HTML, STYLE
 from pipeline.storage import atomic_write
 
 RESEARCH_USE = "Research use only. Not a medical device; nothing here is a diagnosis."
 
 TEMPLATE = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-).from_string("""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-<style>
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 60rem;
-       padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-nav a { margin-right: 1rem; white-space: nowrap; }
-.notice { background: #fff6e0; border-left: 4px solid #e69f00; padding: .5rem 1rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
-th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #e3e6ea; }
-th.text, td.text { text-align: left; }
-thead th { border-bottom: 2px solid #8793a6; vertical-align: bottom; }
-figure { margin: 1.5rem 0; } figure img { max-width: 100%; height: auto; }
-figcaption { color: #4a5360; }
-</style>
-</head>
-<body>
-<h1>{{ title }}</h1>
-<p class="notice">{{ notice }}</p>
-<p>{{ lead }}</p>
-<nav aria-label="Sections">
-{% for section in sections %}
-<a href="#section-{{ loop.index }}">{{ section.title }}</a>
-{% endfor %}
-</nav>
-{% for section in sections %}
-<section id="section-{{ loop.index }}">
-<h2>{{ section.title }}</h2>
-{% for text in section.texts %}
-<p>{{ text }}</p>
-{% endfor %}
-{% for table in section.tables %}
-<div class="scroll"><table>
-<caption>{{ table.caption }}</caption>
-<thead><tr>{% for cell in table.header %}<th scope="col"{{ table.classes[loop.index0] }}>\
-{{ cell }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for row in table.rows %}
-<tr>{% for cell in row %}<td{{ table.classes[loop.index0] }}>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody>
-</table></div>
-{% endfor %}
-{% for picture in section.pictures %}
-<figure><img src="data:image/png;base64,{{ picture.base64 }}" alt="{{ picture.alt }}">
-<figcaption>{{ picture.caption }}</figcaption></figure>
-{% endfor %}
-</section>
-{% endfor %}
-</body>
-</html>
-""")
+).from_string(HTML)
 TEXT_CLASS = jinja2.utils.markupsafe.Markup(' class="text"')
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph. `look`: "" as usual, `takeaway`, `notice` or `alarm`."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Of a part of a section."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    kind: ClassVar[str] = "bullets"
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines as a machine takes them, folded under `summary` where there is one."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure in large type, with a bar from 0 to 1 where it is a share.
+
+    Attributes:
+        label: What it is.
+        value: The figure as text.
+        notes: Its interval, its n and what it is compared with.
+        ends: Value and interval on the bar; empty for none.
+        reference: Where the bar has a mark, or `None`.
+    """
+
+    label: str
+    value: str
+    notes: Sequence[str]
+    ends: tuple[float, ...] = ()
+    reference: float | None = None
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether the value is a number."""
+        return self.value != "undefined"
+
+    @property
+    def scale(self) -> dict[str, float | None]:
+        """Places on the bar in percent; empty where there is none."""
+        if not self.ends:
+            return {}
+        value, *ends = (round(100 * end, 2) for end in self.ends)
+        low, high = ends or (value, value)
+        reference = None if self.reference is None else round(100 * self.reference, 2)
+        # A mark at 1 stays on the bar.
+        return {
+            "place": min(value, 98.8),
+            "left": low,
+            "width": round(high - low, 2),
+            "reference": None if reference is None else min(reference, 99.4),
+        }
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Figures side by side."""
+
+    kind: ClassVar[str] = "cards"
+    cards: Sequence[Card]
 
 
 @dataclass(frozen=True)
 class TableView:
     """A table as text. `classes` marks the columns that are words, for their alignment."""
 
+    kind: ClassVar[str] = "table"
     caption: str
     header: list[str]
     rows: list[list[str]]
     classes: list[str]
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with what it shows: `alt` for those who cannot see it, `caption` for all."""
+    """A picture with what it shows: `alt` for those who cannot see it, `caption` for all."""
 
-    png: bytes
+    kind: ClassVar[str] = "picture"
+    data: bytes
     caption: str
     alt: str
+    media_type: str = "image/png"
+
+    @property
+    def look(self) -> str:
+        """Whether it is of lines, or of photographs, which are shown as wide as can be."""
+        return "photographs" if self.media_type == "image/jpeg" else "drawing"
 
     @property
     def base64(self) -> str:
         """The bytes as the page embeds them."""
-        return base64.b64encode(self.png).decode("ascii")
+        return base64.b64encode(self.data).decode("ascii")
+
+
+Block = Text | Heading | Bullets | Code | Cards | TableView | Picture
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: texts, then tables, then pictures."""
+    """A part of the page: texts, tables, pictures, then blocks in the order given."""
 
     title: str
     texts: Sequence[str] = ()
     tables: Sequence[TableView] = field(default_factory=list)
     pictures: Sequence[Picture] = field(default_factory=list)
+    blocks: Sequence[Block] = ()
+
+    @property
+    def all_blocks(self) -> list[Block]:
+        """Everything in the order in which it is shown."""
+        return [*(Text(text) for text in self.texts), *self.tables, *self.pictures, *self.blocks]
 
 
 def render_page(title: str, lead: str, sections: Iterable[Section]) -> str:
     """Return the whole page as HTML."""
-    return TEMPLATE.render(title=title, lead=lead, notice=RESEARCH_USE, sections=list(sections))
+    # The style is the project's own text; everything else is escaped.
+    style = jinja2.utils.markupsafe.Markup(STYLE)
+    parts = list(sections)
+    return TEMPLATE.render(
+        title=title, lead=lead, notice=RESEARCH_USE, sections=parts, style=style
+    ).lstrip()
+
+
+def word_table(
+    caption: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    words: Collection[str] = (),
+    is_folded: bool = False,
+) -> TableView:
+    """Lay out cells that are text already.
+
+    Args:
+        caption: Above the table, or what unfolds it.
+        header: One per column.
+        rows: Of text.
+        words: Headings whose columns hold words, beside the first one.
+        is_folded: Shown when asked for.
+    """
+    classes = [
+        TEXT_CLASS if not place or name in words else "" for place, name in enumerate(header)
+    ]
+    return TableView(caption, list(header), [list(row) for row in rows], classes, is_folded)
 
 
 def save_table(frame: pd.DataFrame, caption: str, path: Path) -> TableView:
@@ -128,7 +198,7 @@ def save_table(frame: pd.DataFrame, caption: str, path: Path) -> TableView:
     return view_table(frame, caption)
 
 
-def view_table(frame: pd.DataFrame, caption: str) -> TableView:
+def view_table(frame: pd.DataFrame, caption: str, *, is_folded: bool = False) -> TableView:
     """Turn a table, its index included, into text.
 
     Whole numbers get thousands separators; columns that end in `share`, and float columns of a
@@ -146,6 +216,7 @@ def view_table(frame: pd.DataFrame, caption: str) -> TableView:
         header=[str(column) for column in flat.columns],
         rows=rows,
         classes=[TEXT_CLASS if is_text else "" for is_text in words],
+        is_folded=is_folded,
     )
 
 
@@ -160,7 +231,11 @@ def _format_of(column: pd.Series, name: str, caption: str) -> Callable[[Any], st
     if pd.api.types.is_float_dtype(column):
         is_share = name.endswith("share") or "share" in caption.lower()
         return _as_percent if is_share else _as_number
-    return str
+    return _as_words
+
+
+def _as_words(value: Any) -> str:
+    return "–" if pd.isna(value) else str(value)
 
 
 def _as_percent(value: float) -> str:

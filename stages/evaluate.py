@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline import manifest, params
 from pipeline.command import run_stage
 from pipeline.manifest import CALIBRATION, TEST
-from pipeline.scoring import plots, tables
+from pipeline.scoring import curve_plots, plots, tables
 from pipeline.scoring.contenders import (
     Joined,
     Models,
@@ -58,7 +58,9 @@ def main(argv: list[str] | None = None) -> None:
     write_json(args.target / "metrics.json", rows | own_rows)
     labels = models["ensemble"].labels
     # Other ways to join the members stand in the tables: as curves they would hide one another.
-    curves = {name: tables.roc_curves(models[name]) for name in ("ensemble", *ensemble.members)}
+    shown = {name: models[name] for name in ("ensemble", *ensemble.members)}
+    curves = {name: tables.roc_curves(model) for name, model in shown.items()}
+    recalls = {name: tables.precision_recall_curves(model) for name, model in shown.items()}
     networks = (args, ensemble.members, ensemble.deployed_folds(folds))
     recipe = tables.recipe_table(read_recipe(*networks), estimates, len(cases))
     histories = read_histories(*networks)
@@ -67,6 +69,7 @@ def main(argv: list[str] | None = None) -> None:
         per_class=tables.per_class_table(labels, estimates),
         confusion=tables.confusion_table(cases.image_id, models["ensemble"]),
         roc=tables.roc_table(curves),
+        pr=tables.precision_recall_table(recalls),
         recipe=recipe,
         out_of_fold=tables.out_of_fold_table(own_rows, sorted(folds)),
         differences=compare_with_ensemble(
@@ -77,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
         history=pd.concat(histories, names=["network"]).reset_index(level="network"),
     )
     percent = f"{100 * settings.interval:g} % interval"
-    draw_test_set(args.target, models["ensemble"], curves, estimates, percent)
+    draw_test_set(args.target, models["ensemble"], curves, recalls, estimates, percent)
     plots.plot_history(args.target / "history.png", name_histories(histories, args.trained))
     title = f"Training without augmentation; held out: {name_test_set(len(cases))}, {percent}"
     plots.plot_table(args.target / "recipe.png", tables.recipe_text(recipe), title)
@@ -177,10 +180,11 @@ def draw_test_set(
     target: Path,
     model: ScoredCases,
     curves: dict[str, tables.Curves],
+    recalls: dict[str, tables.Curves],
     estimates: dict[str, tables.Estimates],
     percent: str,
 ) -> None:
-    """Draw the ensemble's confusion matrix, and every model's ROC curves and AUROC per class."""
+    """Draw the ensemble's confusion matrix, and every model's curves and AUROC per class."""
     labels, right = model.labels, estimates["ensemble"]["accuracy"]
     ranked = {name: estimates[name] for name in curves}
     of_cases = name_test_set(len(labels))
@@ -192,7 +196,10 @@ def draw_test_set(
         f"always the commonest class {majority_accuracy(labels):.3f}",
     )
     title = f"One class against the rest, {of_cases}\nAUROC of the ensemble with {percent}"
-    plots.plot_roc(target / "roc.png", curves, ranked, labels, title)
+    curve_plots.plot_roc(target / "roc.png", curves, ranked, labels, title)
+    title = f"One class against the rest, {of_cases}; dotted: share of the class\n"
+    title += f"average precision of the ensemble with {percent}"
+    curve_plots.plot_precision_recall(target / "pr.png", recalls, ranked, labels, title)
     title = f"AUROC with {percent}, {of_cases}"
     plots.plot_per_class(target / "per_class.png", ranked, labels, title)
 

@@ -118,7 +118,10 @@ def differing_names(root):
             f"must run python -m stages.{name}": stage["cmd"].split()[:3]
             == ["python", "-m", f"stages.{name}"],
             f"must write to data, models or reports/{name}": all(
-                f"{path_of(out)}/".startswith(tuple(f"{folder}/" for folder in folders))
+                # One file, such as reports/report.html, is a folder's equal.
+                f"{Path(path_of(out)).with_suffix('')}/".startswith(
+                    tuple(f"{folder}/" for folder in folders)
+                )
                 for out in stage["outs"]
             ),
             f"must depend on params section '{name}'": name not in sections or name in params,

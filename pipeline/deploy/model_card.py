@@ -1,5 +1,7 @@
 """Word `MODEL_CARD.md`: what a bundle is for, what it was trained on, how well it does.
 
+In Hugging Face's form: front matter that the hub reads, then its sections in its order.
+
 Every figure stands with its n and its interval; what is undefined is said to be.
 """
 
@@ -9,6 +11,7 @@ from typing import Any
 
 from pipeline.classes import CLASS_NAMES
 from pipeline.deploy.bundle import Estimate, Manifest, Target
+from pipeline.deploy.card_front import END, START, USES, word_front
 from pipeline.scoring.ensemble_params import FOLD_AVERAGE
 from pipeline.scoring.tables import OUT_OF_FOLD
 
@@ -65,15 +68,29 @@ class Evidence:
 
 def word_card(manifest: Manifest, evidence: Evidence) -> str:
     """Word the whole card, in Markdown."""
+    sources = evidence.sources
+    front = word_front(
+        manifest.name,
+        evidence.metrics["ensemble"],
+        sorted({source.name for source in sources}),
+        is_synthetic=all(source.synthetic for source in sources),
+    )
     sections = (
-        _purpose(manifest),
-        _data(evidence.sources),
+        f"{front}\n{_purpose(manifest)}",
+        _details(manifest),
+        USES,
+        "## Bias, risks and limitations\n\n" + "\n".join(f"- {limit}" for limit in LIMITS),
+        START,
+        "## Training details",
+        _data(sources),
+        "## Evaluation",
         _performance(evidence),
         _classes(evidence),
         *_out_of_fold(evidence),
         *(_target(name, manifest.thresholds[name]) for name in TITLES),
+        "## Technical specifications",
         _members(manifest, evidence.parity),
-        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in LIMITS),
+        END,
     )
     return "\n\n".join(sections) + "\n"
 
@@ -84,9 +101,20 @@ def _purpose(manifest: Manifest) -> str:
         f"# {manifest.name} {manifest.version}\n\n"
         "**Research use only; not a diagnosis.**\n\n"
         "An ensemble of networks that takes one dermoscopic image and "
-        f"{used}, and gives nine probabilities. It is meant to assist people who judge lesions, in "
-        "studies; it must not decide on treatment, replace an examination, or be used on images "
-        "that are not dermoscopy."
+        f"{used}, and gives nine probabilities."
+    )
+
+
+def _details(manifest: Manifest) -> str:
+    members = ", ".join(sorted(manifest.members))
+    classes = ", ".join(f"{name} ({words})" for name, words in CLASS_NAMES.items())
+    return (
+        "## Model details\n\n"
+        "- Model type: image classification, one ONNX graph with preprocessing of pixels inside\n"
+        f"- Members: {members}\n"
+        f"- Classes: {classes}\n"
+        "- Licence of the code: Apache 2.0; what binds the weights is the licence of the images "
+        "that they were trained on, below"
     )
 
 
@@ -99,7 +127,7 @@ def _data(sources: list[Source]) -> str:
         )
         for source in sources
     ]
-    text = "## Data\n\n" + _table(("source", "images", "licence of the images"), rows)
+    text = "### Training data\n\n" + _table(("source", "images", "licence of the images"), rows)
     if any(source.synthetic for source in sources):
         text += (
             "\n\n**Trained and tested on synthetic images (all sources marked as generated).** "
@@ -114,7 +142,7 @@ def _performance(evidence: Evidence) -> str:
     of_ensemble = evidence.metrics["ensemble"]
     majority = _number(of_ensemble["majority_accuracy"])
     return (
-        "## Performance on the test set\n\n"
+        "### Performance on the test set\n\n"
         f"n = {of_ensemble['n']} images of {of_ensemble['resampling_units']} patients (lesions, or "
         "images where no patient is known), none of them used in training. Intervals: "
         f"{evidence.interval:.0%}, by resampling patients. Always saying the commonest class would "
@@ -144,7 +172,7 @@ def _out_of_fold(evidence: Evidence) -> list[str]:
     if not found:
         return []
     return [
-        "## Members out of fold\n\nEach image is scored by the one network of a member that was "
+        "### Members out of fold\n\nEach image is scored by the one network of a member that was "
         "trained without the image's fold; figures are of all folds that networks were trained "
         "without.\n\n" + _figures(found)
     ]
@@ -162,11 +190,11 @@ def _classes(evidence: Evidence) -> str:
         if row["model"] == "ensemble"
     ]
     head = ("class", "name", *CLASS_FIGURES, "n")
-    return "## Performance by class, ensemble on the test set\n\n" + _table(head, rows)
+    return "### Performance by class, ensemble on the test set\n\n" + _table(head, rows)
 
 
 def _target(name: str, target: Target) -> str:
-    text = f"## {TITLES[name]}\n\nScore: sum of the probabilities of {', '.join(target.classes)}. "
+    text = f"### {TITLES[name]}\n\nScore: sum of the probabilities of {', '.join(target.classes)}. "
     point = target.decision
     if point.threshold is None:
         return text + f"Threshold: undefined ({point.rule}; {point.positives} positive images)."
@@ -214,7 +242,7 @@ def _members(manifest: Manifest, parity: dict[str, dict[str, Any]]) -> str:
         "n",
     )
     return (
-        f"## Members\n\n{_deployed(manifest)}\n\nLargest difference of any probability between "
+        f"### Members\n\n{_deployed(manifest)}\n\nLargest difference of any probability between "
         f"ONNX Runtime and Keras, on n images.\n\n{_table(head, rows)}"
     )
 

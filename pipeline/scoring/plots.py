@@ -12,11 +12,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.classes import CLASS_NAMES, CLASSES
+from pipeline.classes import CLASSES
 from pipeline.figure import COLOURS, drawn_to
 from pipeline.scoring.bootstrap import Estimate
 from pipeline.scoring.metrics import class_counts
-from pipeline.scoring.tables import Curves, Estimates, interval_text
+from pipeline.scoring.tables import Estimates
 
 ENSEMBLE = "ensemble"
 
@@ -51,42 +51,6 @@ def plot_confusion(path: Path, table: np.ndarray, title: str) -> None:
         bar.set_label("Share of the true class")
 
 
-def plot_roc(
-    path: Path,
-    curves: dict[str, Curves],
-    estimates: dict[str, Estimates],
-    labels: np.ndarray,
-    title: str,
-) -> None:
-    """Draw one panel per class: the ensemble's ROC curve, the members' behind it.
-
-    Args:
-        path: PNG to write.
-        curves: By model, the ensemble among them.
-        estimates: Of the same models.
-        labels: Truth, `(n,)`.
-        title: What and how many.
-    """
-    counts = class_counts(labels)
-    with drawn_to(path, 7.2, 8.2) as figure:
-        panels = figure.subplots(3, 3, sharex=True, sharey=True)
-        for name, count, axes in zip(CLASSES, counts, panels.flat, strict=True):
-            axes.set_title(f"{CLASS_NAMES[name].split(',')[0]}\n{name}, n = {count}", size=9)
-            axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
-            axes.set_aspect("equal")
-            for model, colour in _coloured(curves):
-                wide = 2.0 if model == ENSEMBLE else 0.9
-                axes.plot(*curves[model][name].T, color=colour, linewidth=wide, label=model)
-            axes.text(0.97, 0.05, _auroc_text(estimates[ENSEMBLE][f"auroc_{name}"]), ha="right")
-        for axes in panels[-1]:
-            axes.set_xlabel("1 - specificity")
-        for axes in panels[:, 0]:
-            axes.set_ylabel("Sensitivity")
-        figure.suptitle(title, size=10)
-        handles, models = panels.flat[0].get_legend_handles_labels()
-        figure.legend(handles, models, loc="outside lower center", ncols=6, frameon=False)
-
-
 def plot_per_class(
     path: Path, estimates: dict[str, Estimates], labels: np.ndarray, title: str
 ) -> None:
@@ -103,7 +67,7 @@ def plot_per_class(
     width = 0.84 / len(estimates)
     with drawn_to(path, 7.2, 3.8) as figure:
         axes = figure.add_subplot()
-        for index, (model, colour) in enumerate(_coloured(estimates)):
+        for index, (model, colour) in enumerate(coloured(estimates)):
             middles = places + (index - (len(estimates) - 1) / 2) * width
             found = [estimates[model][key] for key in keys]
             heights = [np.nan if e.value is None else e.value for e in found]
@@ -170,7 +134,7 @@ def plot_table(path: Path, rows: pd.DataFrame, title: str) -> None:
             cell.set_edgecolor("0.6")
 
 
-def _coloured(models: Iterable[str]) -> Iterable[tuple[str, str]]:
+def coloured(models: Iterable[str]) -> Iterable[tuple[str, str]]:
     """Give each model its colour; the ensemble comes last, on top."""
     members = [model for model in models if model != ENSEMBLE]
     yield from zip(members, itertools.cycle(COLOURS), strict=False)
@@ -202,8 +166,3 @@ def _whiskers(axes: Axes, places: np.ndarray, found: list[Estimate], colour: str
     for place, estimate in zip(places, found, strict=True):
         if estimate.low is not None:
             axes.vlines(place, estimate.low, estimate.high, color=colour, linewidth=1.2)
-
-
-def _auroc_text(estimate: Estimate) -> str:
-    text = interval_text(estimate.value, estimate.low, estimate.high)
-    return "undefined" if estimate.value is None else text.replace(" [", "\n[")

@@ -61,6 +61,22 @@ def whole_precision(hits: np.ndarray, others: np.ndarray) -> np.ndarray:
     return ratio((hits * precisions).sum(axis=1), hits.sum(axis=1))
 
 
+def precision_recall_curve(positives: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return sensitivity and precision at each threshold, falling, `(points, 2)`.
+
+    Steps, not straight lines, lead from point to point: average precision is the area below them.
+    Empty, `(0, 2)`, where positives or negatives are absent.
+    """
+    hits, others = by_threshold(positives, scores, np.ones((1, len(scores)), np.int64))
+    if not hits.any() or not others.any():
+        return np.empty((0, 2))
+    found = hits[0, ::-1].cumsum()
+    flagged = found + others[0, ::-1].cumsum()
+    # A threshold that finds no further positive says nothing new: precision only falls.
+    keep = np.diff(found, prepend=0) > 0
+    return np.stack([found / found[-1], found / flagged], axis=1)[keep]
+
+
 def auroc_above_sensitivity(
     hits: np.ndarray, others: np.ndarray, *, sensitivity: float
 ) -> np.ndarray:

@@ -12,6 +12,7 @@ from pipeline.classes import CLASSES
 from pipeline.scoring import metrics
 from pipeline.scoring.bootstrap import Estimate
 from pipeline.scoring.metrics import ScoredCases
+from pipeline.scoring.ranking import precision_recall_curve
 
 # Metrics of a whole model, each with its interval in the JSON.
 HEADLINES = (
@@ -113,12 +114,29 @@ def roc_curves(model: ScoredCases) -> Curves:
     }
 
 
+def precision_recall_curves(model: ScoredCases) -> Curves:
+    """Trace each class against the rest; the model must have scores."""
+    return {
+        label: precision_recall_curve(model.labels == k, model.scores[:, k])
+        for k, label in enumerate(CLASSES)
+    }
+
+
 def roc_table(curves: dict[str, Curves]) -> pd.DataFrame:
     """List the corners of ROC curves, by model and class."""
+    return _curve_table(curves, ["false_positive_rate", "sensitivity"])
+
+
+def precision_recall_table(curves: dict[str, Curves]) -> pd.DataFrame:
+    """List the points of precision-recall curves, by model and class."""
+    return _curve_table(curves, ["sensitivity", "precision"])
+
+
+def _curve_table(curves: dict[str, Curves], columns: list[str]) -> pd.DataFrame:
     parts = []
     for model, by_class in curves.items():
         for label, points in by_class.items():
-            part = pd.DataFrame(points, columns=["false_positive_rate", "sensitivity"])
+            part = pd.DataFrame(points, columns=columns)
             part.insert(0, "model", model)
             part.insert(1, "class", label)
             parts.append(part)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.deploy.bundle import Estimate, OperatingPoint, Target
 from pipeline.deploy.model_card import Evidence, Source, word_card
@@ -151,3 +152,59 @@ def test_a_threshold_that_could_not_be_chosen_is_undefined():
 
 def test_members_stand_with_their_distance_from_keras():
     assert "| b4 | EfficientNet-B4 | 64 | 32 | yes | 3.2e-06 | 24 |" in card()
+
+
+def read_front(text):
+    """What the hub reads: the YAML between the two lines of dashes that open the card."""
+    opening, front, _ = text.split("---\n", 2)
+    assert not opening
+    return YAML(typ="safe").load(front)
+
+
+def test_the_front_matter_holds_the_ensembles_figures():
+    front = read_front(card())
+
+    (model,) = front["model-index"]
+    (result,) = model["results"]
+    values = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    assert values == {"roc_auc": 0.8123, "accuracy": 0.7}
+    assert result["dataset"]["name"] == "test set of ham10000, n = 376"
+    assert front["license"] == "other"
+
+
+def test_a_name_cannot_end_the_front_matter():
+    manifest = dataclasses.replace(tiny_manifest(MEMBERS), name="a\n---\nb: [")
+
+    assert read_front(card(manifest))["model-index"][0]["name"] == "a\n---\nb: ["
+
+
+def test_synthetic_images_bind_no_licence_and_are_a_tag():
+    front = read_front(card(sources=[SAMPLE]))
+
+    assert front["license"] == "apache-2.0"
+    assert "synthetic" in front["tags"]
+
+
+def test_an_ensemble_without_a_defined_figure_has_no_results():
+    metrics = METRICS | {"ensemble": METRICS["ensemble"] | {"macro_auroc": None, "accuracy": None}}
+    evidence = Evidence(metrics, PER_CLASS, 0.95, [REAL], PARITY)
+
+    front = read_front(word_card(tiny_manifest(MEMBERS), evidence))
+
+    assert front["model-index"][0]["results"] == []
+
+
+def test_sections_are_those_of_the_hubs_form_in_its_order():
+    headings = [line for line in card().splitlines() if line.startswith("## ")]
+
+    assert headings == [
+        "## Model details",
+        "## Uses",
+        "## Bias, risks and limitations",
+        "## How to get started",
+        "## Training details",
+        "## Evaluation",
+        "## Technical specifications",
+        "## Environmental impact",
+        "## More information",
+    ]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.scoring import plots, tables
+from pipeline.scoring import curve_plots, plots, tables
 from pipeline.scoring.bootstrap import draw_counts, estimate
 from pipeline.scoring.metrics import ScoredCases
 
@@ -34,12 +34,21 @@ def draw_confusion(path, classes):
     plots.plot_confusion(path, table, "Ensemble")
 
 
-def draw_roc(path, classes):
+def draw_curves(path, classes, trace, plot):
     models = {name: drawn_model(i, classes) for i, name in enumerate(["ensemble", "b4", "b5"])}
     counts = draw_counts(np.arange(60), repeats=10, seed=0)
     found = {name: estimate(model, counts, 0.95) for name, model in models.items()}
-    curves = {name: tables.roc_curves(model) for name, model in models.items()}
-    plots.plot_roc(path, curves, found, models["ensemble"].labels, "Test set")
+    curves = {name: trace(model) for name, model in models.items()}
+    plot(path, curves, found, models["ensemble"].labels, "Test set")
+
+
+def draw_roc(path, classes):
+    draw_curves(path, classes, tables.roc_curves, curve_plots.plot_roc)
+
+
+def draw_precision_recall(path, classes):
+    curves = tables.precision_recall_curves
+    draw_curves(path, classes, curves, curve_plots.plot_precision_recall)
 
 
 def draw_per_class(path, classes):
@@ -71,7 +80,8 @@ def check_png(path):
 
 
 DRAWN = pytest.mark.parametrize(
-    "draw", [draw_confusion, draw_roc, draw_per_class, draw_history, draw_table]
+    "draw",
+    [draw_confusion, draw_roc, draw_precision_recall, draw_per_class, draw_history, draw_table],
 )
 
 

@@ -7,7 +7,7 @@ value is inside the range.
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from pipeline.scoring.metrics import every_case_once
 from pipeline.scoring.ranking import (
@@ -15,6 +15,7 @@ from pipeline.scoring.ranking import (
     auroc_above_sensitivity,
     by_threshold,
     isic_2024_pauc,
+    precision_recall_curve,
     standardised_partial_auroc,
 )
 
@@ -200,3 +201,24 @@ def test_a_sensitivity_is_a_share(metric, sensitivity):
 def test_a_specificity_is_a_share_below_1():
     with pytest.raises(ValueError, match=r"^specificity must be in \[0, 1\)\. Got: 1\."):
         standardised_partial_auroc(*counted(STEPS, FALLING), specificity=1)
+
+
+def test_precision_recall_curve_is_worked_by_hand():
+    """Falling: +, then a positive level with a negative, then -, which finds nothing more."""
+    curve = precision_recall_curve(TIED, TIED_SCORES)
+
+    np.testing.assert_allclose(curve, [[0.5, 1.0], [1.0, 2 / 3]])
+
+
+def test_the_area_below_the_steps_is_the_average_precision():
+    positives, scores = drawn(5)
+
+    found = precision_recall_curve(positives, scores)
+
+    area = (np.diff(found[:, 0], prepend=0) * found[:, 1]).sum()
+    assert area == pytest.approx(average_precision_score(positives, scores))
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_a_single_class_has_no_precision_recall_curve(positive):
+    assert precision_recall_curve(np.full(4, positive), TIED_SCORES).shape == (0, 2)

@@ -102,6 +102,15 @@ def test_roc_table_leaves_out_an_absent_class():
     assert list(table.columns) == ["model", "class", "false_positive_rate", "sensitivity"]
 
 
+def test_precision_recall_table_leaves_out_an_absent_class():
+    curves = {"b4": tables.precision_recall_curves(drawn_model(classes=8))}
+
+    table = tables.precision_recall_table(curves)
+
+    assert set(table["class"]) == set(CLASSES[:8])
+    assert list(table.columns) == ["model", "class", "sensitivity", "precision"]
+
+
 def member_row(member, training_accuracy):
     return {
         "member": member,

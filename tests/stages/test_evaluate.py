@@ -170,6 +170,7 @@ def test_tables_and_figures_are_written_whole(project):
         "per_class.csv",
         "confusion.csv",
         "roc.csv",
+        "pr.csv",
         "recipe.csv",
         "out_of_fold.csv",
         "history.csv",
@@ -177,7 +178,10 @@ def test_tables_and_figures_are_written_whole(project):
         "diversity.csv",
         "weights.csv",
     }
-    figures = {"confusion_matrix.png", "roc.png", "per_class.png", "history.png", "recipe.png"}
+    figures = {
+        *("confusion_matrix.png", "roc.png", "pr.png"),
+        *("per_class.png", "history.png", "recipe.png"),
+    }
     assert names == {"metrics.json"} | tables | figures
     for figure in figures:
         with Image.open(folder / "report" / figure) as image:

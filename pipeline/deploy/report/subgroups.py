@@ -1,0 +1,122 @@
+"""For whom it works: every outcome in every group, and the gaps between groups."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from pipeline.deploy.report.inputs import Inputs
+from pipeline.deploy.report.words import (
+    UNDEFINED,
+    count,
+    is_defined,
+    name_of,
+    number,
+    with_interval,
+)
+from pipeline.page import Block, Heading, Section, TableView, Text, word_table
+
+FIGURES = ("sensitivity", "specificity", "auroc", "observed_expected", "brier_score")
+DRAWN = ("sensitivity", "auroc")
+ESTIMATED = "skin_tone"  # from the colour of the skin around the lesion
+
+
+def describe_subgroups(inputs: Inputs) -> Section:
+    """Show groups and gaps of each outcome."""
+    groups, gaps = inputs.clinical.table("subgroups"), inputs.clinical.table("subgroup_gaps")
+    least = inputs.settings["clinical"]["least"]
+    blocks: list[Block] = [
+        Text(_word_gaps(gaps), "takeaway"),
+        Text(
+            "Skin tone here is estimated from the colour of the skin around the lesion (individual "
+            "typology angle). It is unvalidated: lamp, camera and gel change it as skin does, and "
+            "no Fitzpatrick type was seen by anyone.",
+            "notice",
+        ),
+        Text(
+            f"Small: fewer than {least} positives or {least} negatives, too few to rank; "
+            "such groups, and cases of which nothing is known, are left out of the gaps. The "
+            "largest of several gaps is above 0 by chance alone: gap by chance is what would be "
+            "seen between groups of these sizes without any difference."
+        ),
+    ]
+    for target in groups.target.unique():
+        own, between = groups[groups.target == target], gaps[gaps.target == target]
+        blocks += [Heading(target.capitalize()), _list_groups(own, inputs.percent)]
+        for figure in DRAWN:
+            blocks.append(
+                inputs.clinical.chart(
+                    f"subgroups_{target}_{figure}",
+                    f"{name_of(figure)} of {target} in every group; the numbers are those of the "
+                    "table above.",
+                    f"Forest plot of {figure.upper() if figure == 'auroc' else figure} by group.",
+                )
+            )
+        blocks.append(_list_gaps(between))
+    return Section("For whom it works", blocks=blocks)
+
+
+def _word_gaps(gaps: pd.DataFrame) -> str:
+    known = gaps[gaps.gap.notna() & gaps.gap_by_chance.notna()]
+    if known.empty:
+        return "No gap can be computed: no attribute has two groups with enough cases."
+    large = known[(known.gap > known.gap_by_chance) & (known.gap_low > 0)]
+    text = (
+        f"Gaps between groups that are larger than chance explains between groups of these sizes: "
+        f"{len(large)} of {len(known)}"
+    )
+    if large.empty:
+        return f"{text}. That is no proof of fairness: the groups are small."
+    worst = large.loc[(large.gap / large.gap_by_chance).idxmax()]
+    return (
+        f"{text}. Furthest beyond it: {name_of(worst.figure)} of {worst.target} by "
+        f"{_group(worst.attribute)}, {number(worst.lowest)} in {_group(worst.lowest_group)} and "
+        f"{number(worst.highest)} in {_group(worst.highest_group)}."
+    )
+
+
+def _group(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def _list_groups(own: pd.DataFrame, interval: str) -> TableView:
+    header = ["Group", "By", "Positives of n", *(name_of(key) for key in FIGURES)]
+    rows = [
+        (
+            _group(row.group),
+            _word_attribute(row.attribute),
+            f"{count(row.positives)} of {count(row.n)}{', small' if row.is_small else ''}",
+            *(with_interval(row, key) for key in FIGURES),
+        )
+        for _, row in own.iterrows()
+    ]
+    caption = f"Every group with {interval} intervals"
+    return word_table(caption, header, rows, words=["By"])
+
+
+def _word_attribute(name: str) -> str:
+    words = _group(name)
+    return f"{words}, unvalidated" if name == ESTIMATED else words
+
+
+def _list_gaps(between: pd.DataFrame) -> TableView:
+    header = ["By", "Figure", "Groups", "Lowest", "Highest", "Gap [interval]", "Gap by chance"]
+    caption = "Gaps between groups that are not small"
+    rows = list(_word_gap_rows(between))
+    return word_table(caption, header, rows, words=["Figure", "Lowest", "Highest"], is_folded=True)
+
+
+def _word_gap_rows(between: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    for _, row in between.iterrows():
+        yield (
+            _word_attribute(row.attribute),
+            name_of(row.figure),
+            count(row.groups),
+            *(
+                f"{number(row[side])} ({_group(row[f'{side}_group'])})"
+                if is_defined(row[side])
+                else UNDEFINED
+                for side in ("lowest", "highest")
+            ),
+            with_interval(row, "gap"),
+            number(row.gap_by_chance),
+        )
