@@ -81,7 +81,8 @@ def train_stale(root: Path, gpus: str | None) -> list[str]:
     """
     values = params.read_all(root / params.PARAMS_FILE)
     run_or_raise(root, "repro", "resize")
-    stale = stale_stages(root, "train", "predict", *BESIDE)
+    known = params.read_all(root / "dvc.yaml")["stages"]
+    stale = stale_stages(root, "train", "predict", *(stage for stage in BESIDE if stage in known))
     names = [name for name in longest_first(values) if stale & set(stages_of(name))]
     if names:
         with find_places(root, gpus) as places:
