@@ -27,6 +27,13 @@ fault = sys.argv[1]
 resume, target = Path(".resume/train/killed-0"), Path("trained")
 resume.mkdir(parents=True, exist_ok=True)
 pointer, done = resume / "latest.json", 0
+
+
+def put(path, text):
+    (resume / "new").write_text(text)
+    os.replace(resume / "new", path)
+
+
 if pointer.exists():
     if fault == "refuses":
         sys.exit("error: no")
@@ -39,19 +46,20 @@ for step in range(done, 5):
         while True:
             sum(range(1000))
     name = resume / f"epoch-{step}.npz"
-    name.write_text(str(step + 1))
+    put(name, str(step + 1))
     digest = hashlib.sha256(name.read_bytes()).hexdigest()
     if fault == "half a file" and step == 2:
         name.write_text("")
     entry = {"file": name.name, "sha256": digest, "epoch": step, "step": 0}
-    (resume / "new").write_text(json.dumps({"entries": [entry]}))
-    os.replace(resume / "new", pointer)
+    put(pointer, json.dumps({"entries": [entry]}))
     if fault == "half a file" and step == 3:
         break
 target.mkdir(exist_ok=True)
-(target / "weights.weights.h5").write_text("".join(str(s) for s in range(min(done, 0), 5)))
+put(target / "weights.weights.h5", "".join(str(s) for s in range(min(done, 0), 5)))
 if fault == "litter" and done:
     (target / ".7.weights.weights.h5").write_text("half")
+if pointer.exists():
+    pointer.unlink()  # first: it must never name a file that is gone
 shutil.rmtree(resume)
 """
 
