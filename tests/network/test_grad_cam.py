@@ -312,6 +312,7 @@ np.savez(f"{folder}/maps.npz", **maps)
 """
 
 
+@pytest.mark.long
 def test_jax_draws_the_same_maps(tmp_path):
     views, (pixels, known) = 8, batch()
     model = real_member()
