@@ -27,10 +27,10 @@ def pytest_ignore_collect(collection_path, config):
 
 
 class ByWhatTheyShare(LoadScopeScheduling):
-    """Gives one worker all tests of a module, of the clusters, and of the whole graph's runs.
+    """Gives one worker all tests of a module, of the clusters, and of the run of the whole graph.
 
     Clusters share ports, and a run takes most of the memory: two conversions of B7 at once do not
-    fit into 24 GB.
+    fit into 24 GB. The run on real images has no B7 and may go beside.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -38,7 +38,7 @@ class ByWhatTheyShare(LoadScopeScheduling):
         if "cluster" in Path(path).stem:
             return "clusters"
         text = (ROOT / path).read_text(encoding="utf-8")
-        return "runs" if "sample_run" in text or "real_run" in text else path
+        return "runs" if "sample_run" in text else path
 
 
 def pytest_xdist_make_scheduler(config, log):
