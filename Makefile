@@ -56,7 +56,7 @@ lint: $(INSTALLED)  ## Format and lint checks
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 
-check: lint  ## Format and lint checks, fast tests: under a minute
+check: lint  ## Format and lint checks, fast tests; goal: under a minute
 	$(FAST_TESTS)
 
 # Slow tests two at once, however many cores: some take gigabytes, and most wait for a single core.

@@ -19,10 +19,15 @@ from pipeline.command import run_stage
 from pipeline.images.skin_tone import ITA_GROUPS
 from pipeline.manifest import TEST
 from pipeline.scoring import clinical, clinical_plots
-from pipeline.scoring.bootstrap import draw_counts, resampling_units
 from pipeline.scoring.calibration import fit_map, refuse_other_fit
 from pipeline.scoring.clinical import MEAN, ClinicalParams, Outcome, Tested
-from pipeline.scoring.decisions import Resamples, Rows, as_table, decision_rows, net_benefit_rows
+from pipeline.scoring.decisions import (
+    Rows,
+    as_table,
+    decision_rows,
+    draw_resamples,
+    net_benefit_rows,
+)
 from pipeline.scoring.ensemble import combine, load_reference
 from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.ensembles import mean_probabilities
@@ -77,10 +82,7 @@ def read_tested(args: argparse.Namespace) -> Tested:
     probabilities = {MEAN: mean_probabilities(test.scores)}
     for method, fitted in (maps | {name: deployed}).items():
         probabilities[method] = fitted.apply(joined.only(~known))
-    resampling = params.read_section("evaluate")
-    units = resampling_units(test.cases)
-    counts = draw_counts(units, repeats=resampling["bootstrap_repeats"], seed=resampling["seed"])
-    resamples = Resamples(units, counts, resampling["interval"])
+    resamples = draw_resamples(test.cases, params.read_section("evaluate"))
     return Tested(test.cases, labels_of(test.cases), probabilities, name, resamples)
 
 

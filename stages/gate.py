@@ -22,8 +22,7 @@ from pipeline.images.gate_json import to_json
 from pipeline.images.png import decode_png
 from pipeline.manifest import TEST
 from pipeline.parallel import ParallelParams, map_in_order
-from pipeline.scoring.bootstrap import draw_counts, resampling_units
-from pipeline.scoring.decisions import Resamples, flat, share_estimate
+from pipeline.scoring.decisions import draw_resamples, flat, share_estimate
 from pipeline.shards.archives import EncodedShards, Place
 from pipeline.storage import atomic_write, write_json
 
@@ -73,10 +72,7 @@ def count_flagged(gate: InputGate, descriptors: np.ndarray, cases: pd.DataFrame)
     """Count how many genuine images get each reason, and any, with intervals."""
     _, flags = gate.judge(descriptors)
     flags[ANY] = np.logical_or.reduce([flags[code] for code in WORDS])
-    resampling = params.read_section("evaluate")
-    units = resampling_units(cases)
-    counts = draw_counts(units, repeats=resampling["bootstrap_repeats"], seed=resampling["seed"])
-    resamples = Resamples(units, counts, resampling["interval"])
+    resamples = draw_resamples(cases, params.read_section("evaluate"))
     every = np.ones(len(cases), bool)
     rows = [
         {

@@ -11,8 +11,7 @@ from pathlib import Path
 from pipeline import manifest, params
 from pipeline.command import run_stage
 from pipeline.deploy.operating_points import OperatingPointsParams, choose_points
-from pipeline.scoring.bootstrap import draw_counts, resampling_units
-from pipeline.scoring.decisions import Resamples
+from pipeline.scoring.decisions import draw_resamples
 from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.predictions import labels_of, read_ensemble
 from pipeline.storage import write_json
@@ -27,13 +26,10 @@ def main(argv: list[str] | None = None) -> None:
     _, probabilities = read_ensemble(args.ensemble / "predictions.csv", predicted)
     known = (predicted.fold != manifest.TEST).to_numpy()
     own = predicted[known]
-    resampling = params.read_section("evaluate")
-    units = resampling_units(own)
-    counts = draw_counts(units, repeats=resampling["bootstrap_repeats"], seed=resampling["seed"])
     targets = choose_points(
         labels_of(own),
         probabilities[known],
-        Resamples(units, counts, resampling["interval"]),
+        draw_resamples(own, params.read_section("evaluate")),
         settings=settings,
         images=ensemble.held_out_words,
     )

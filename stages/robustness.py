@@ -29,8 +29,7 @@ from pipeline.images.decode import DecodeParams, ImageError
 from pipeline.manifest import TEST
 from pipeline.parallel import ParallelParams, map_in_order
 from pipeline.scoring import robustness_plots
-from pipeline.scoring.bootstrap import draw_counts, resampling_units
-from pipeline.scoring.decisions import Resamples
+from pipeline.scoring.decisions import draw_resamples
 from pipeline.scoring.predictions import labels_of
 from pipeline.scoring.robustness import (
     RobustnessParams,
@@ -74,7 +73,12 @@ def main(argv: list[str] | None = None) -> None:
     refuse_problems([result.problem for result in found if result.problem])
     table = pd.DataFrame([row for result in found for row in result.rows])
     write_table(args.target, "scores", table)
-    pictures = arrange(table, cases.image_id, labels_of(cases), resample(cases))
+    pictures = arrange(
+        table,
+        cases.image_id,
+        labels_of(cases),
+        draw_resamples(cases, params.read_section("evaluate")),
+    )
     decisions = {
         name: Decision(target.classes, target.decision.threshold)
         for name, target in bundle.manifest.thresholds.items()
@@ -127,14 +131,6 @@ def make_job(case: Any, bundle: Bundle, settings: RobustnessParams) -> Job:
         settings.batch_size,
         settings.seed,
     )
-
-
-def resample(cases: pd.DataFrame) -> Resamples:
-    """Draw the patients on which all intervals rest, as stage `evaluate` does."""
-    settings = params.read_section("evaluate")
-    units = resampling_units(cases)
-    counts = draw_counts(units, repeats=settings["bootstrap_repeats"], seed=settings["seed"])
-    return Resamples(units, counts, settings["interval"])
 
 
 def refuse_problems(problems: list[str]) -> None:

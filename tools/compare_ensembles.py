@@ -35,7 +35,7 @@ from pipeline.scoring.bootstrap import (
     resampling_units,
 )
 from pipeline.scoring.delong import compare_aurocs
-from pipeline.scoring.ensemble import average_ranks, rank_against
+from pipeline.scoring.ensemble import average_members, rank_against
 from pipeline.scoring.ensembles import mean_logits, mean_probabilities, nested_weighted_scores
 from pipeline.scoring.paired import measure_ranking, subtract
 from pipeline.scoring.tables import estimate_columns
@@ -160,7 +160,7 @@ def join(
     )
     ways = {
         "mean": mean_probabilities(members)[:, 1],
-        BASELINE: average_ranks([rank_against(np.sort(s), s) for s in models.values()]),
+        BASELINE: average_members([rank_against(np.sort(s), s) for s in models.values()]),
         "mean_logits": mean_logits(members)[:, 1],
         "nested_weights": nested.scores[:, 1],
     }
@@ -173,7 +173,7 @@ def differing_alone(models: Scores, averaged: np.ndarray) -> int:
     differing = 0
     for i in tqdm(range(len(averaged)), desc="one at a time", unit="case"):
         ranks = [rank_against(references[name], s[i : i + 1]) for name, s in models.items()]
-        differing += int(average_ranks(ranks)[0] != averaged[i])
+        differing += int(average_members(ranks)[0] != averaged[i])
     return differing
 
 

@@ -10,14 +10,14 @@ A share that is 0 or 1 on the cases is so in every resample, and its interval wo
 as the trials.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.bootstrap import Estimate, estimate_of
+from pipeline.scoring.bootstrap import Estimate, draw_counts, estimate_of, resampling_units
 from pipeline.scoring.metrics import every_case_once
 from pipeline.scoring.operating_point import (
     BinaryCases,
@@ -45,6 +45,18 @@ class Resamples:
     units: np.ndarray
     counts: np.ndarray
     interval: float
+
+
+def draw_resamples(cases: pd.DataFrame, section: Mapping[str, Any]) -> Resamples:
+    """Draw the patients that all intervals rest on, as section `evaluate` says.
+
+    Args:
+        cases: Rows of the manifest.
+        section: With `bootstrap_repeats`, `seed` and `interval`.
+    """
+    units = resampling_units(cases)
+    counts = draw_counts(units, repeats=section["bootstrap_repeats"], seed=section["seed"])
+    return Resamples(units, counts, section["interval"])
 
 
 def share_estimate(part: np.ndarray, whole: np.ndarray, resamples: Resamples) -> Estimate:

@@ -59,7 +59,7 @@ def combine(references: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarra
     """
     ranks = [rank_scores(references[name], found) for name, found in scores.items()]
     return Combined(
-        average_ranks(ranks), average_ranks([log_scores(found) for found in scores.values()])
+        average_members(ranks), average_members([log_scores(found) for found in scores.values()])
     )
 
 
@@ -108,7 +108,7 @@ def rank_scores(reference: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def average_ranks(parts: Sequence[np.ndarray]) -> np.ndarray:
+def average_members(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Average what each member says, `(m, 9)` each, in the members' order."""
     return sum(parts[1:], start=parts[0]) / len(parts)
 

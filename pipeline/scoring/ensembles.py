@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from pipeline.scoring.ensemble import (
     LEAST_SCORE,
     EnsembleError,
-    average_ranks,
+    average_members,
     log_scores,
     rank_scores,
 )
@@ -54,12 +54,14 @@ def rank_average(references: Members, members: Members) -> np.ndarray:
     absent = sorted(set(members) - set(references))
     if absent:
         raise EnsembleError(f"every member must have a reference. Got none for {absent}.")
-    return average_ranks([rank_scores(references[name], found) for name, found in members.items()])
+    return average_members(
+        [rank_scores(references[name], found) for name, found in members.items()]
+    )
 
 
 def mean_probabilities(members: Members) -> np.ndarray:
     """Average the members' probabilities; every member counts the same."""
-    return average_ranks([found.astype(np.float64) for found in check_members(members)])
+    return average_members([found.astype(np.float64) for found in check_members(members)])
 
 
 def mean_logits(members: Members) -> np.ndarray:
@@ -69,7 +71,7 @@ def mean_logits(members: Members) -> np.ndarray:
     which the softmax takes out again: this is the geometric mean of the probabilities, brought to
     sum to one. Probabilities below `ensemble.LEAST_SCORE` count as it.
     """
-    return softmax(average_ranks([log_scores(found) for found in check_members(members)]))
+    return softmax(average_members([log_scores(found) for found in check_members(members)]))
 
 
 def weighted_mean(members: Members, weights: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from pipeline.scoring.ensemble import (
     EnsembleError,
-    average_ranks,
+    average_members,
     combine,
     load_reference,
     make_reference,
@@ -119,13 +119,13 @@ def test_each_class_is_ranked_against_its_own_column():
 def test_average_of_ranks_is_their_mean():
     ranks = [np.full((2, 9), 0.25), np.full((2, 9), 0.5), np.full((2, 9), 0.9)]
 
-    np.testing.assert_allclose(average_ranks(ranks), np.full((2, 9), 0.55), rtol=1e-15)
+    np.testing.assert_allclose(average_members(ranks), np.full((2, 9), 0.55), rtol=1e-15)
 
 
 def test_average_of_one_member_is_that_member():
     ranks = softmax_scores(5, seed=4).astype(np.float64)
 
-    np.testing.assert_array_equal(average_ranks([ranks]), ranks)
+    np.testing.assert_array_equal(average_members([ranks]), ranks)
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
@@ -220,7 +220,7 @@ def test_real_models_reach_their_known_auroc():
     melanoma, once = table.target.to_numpy() == 1, every_case_once(len(table))
 
     found = [auroc(melanoma, s, once)[0] for s in (*scores, scores.mean(axis=0))]
-    ranked = auroc(melanoma, average_ranks(ranks), once)[0]
+    ranked = auroc(melanoma, average_members(ranks), once)[0]
 
     assert melanoma.sum() == 4922
     np.testing.assert_allclose(found, [0.9287, 0.9048, 0.9262, 0.9326], atol=5e-5)

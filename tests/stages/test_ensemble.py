@@ -84,7 +84,7 @@ def test_every_case_of_the_fold_and_the_test_set_is_scored(project, capsys):
     assert capsys.readouterr().out == f"{words} in ensemble\n"
 
 
-def test_ranks_of_the_reference_are_the_average_ranks_of_the_field(project):
+def test_ranks_of_the_reference_are_the_average_members_of_the_field(project):
     _, tables = project
 
     scored = run()
