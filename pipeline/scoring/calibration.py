@@ -35,8 +35,7 @@ def fit_map(
 ) -> ProbabilityMap:
     """Fit one map.
 
-    With every method but `temperature`, a class without a case gets probability exactly 0: nothing
-    is known of when it should be said.
+    A class without a case gets probability exactly 0: nothing is known of when it should be said.
 
     Args:
         method: One of `probability_map.METHODS`.
@@ -55,7 +54,7 @@ def fit_map(
         return LinearMap(method, *_fit_multinomial(logits, labels, regularisation_c), clip)
     if method == TEMPERATURE:
         scale = np.eye(len(CLASSES)) / _fit_temperature(combined.mean_logits, labels)
-        return LinearMap(method, scale, np.zeros(len(CLASSES)), None)
+        return LinearMap(method, scale, _never_unless(np.unique(labels)), None)
     if method == DIRICHLET:
         fitted = _fit_multinomial(combined.mean_logits, labels, regularisation_c)
         return LinearMap(method, *fitted, None)
@@ -167,8 +166,7 @@ def _fit_multinomial(
 
     present = np.unique(labels)
     coefficients = np.zeros((len(CLASSES), len(CLASSES)))
-    intercepts = np.full(len(CLASSES), NEVER)
-    intercepts[present] = 0.0
+    intercepts = _never_unless(present)
     if len(present) > 1:
         # Second order: 10 steps to 1e-6 where L-BFGS takes 100 and more, and the same every time.
         model = LogisticRegression(C=regularisation_c, solver="newton-cholesky", tol=1e-6)
@@ -179,15 +177,26 @@ def _fit_multinomial(
     return coefficients, intercepts
 
 
+def _never_unless(present: np.ndarray) -> np.ndarray:
+    """Return intercepts `(9,)` that leave only these classes possible."""
+    intercepts = np.full(len(CLASSES), NEVER)
+    intercepts[present] = 0.0
+    return intercepts
+
+
 def _fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Find the temperature with the least log loss; the loss has one valley in 1/T."""
+    """Find the temperature with the least log loss; the loss has one valley in 1/T.
+
+    The loss is over the classes that have a case, as the map is.
+    """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
+    present, columns = np.unique(labels, return_inverse=True)
     cases = np.arange(len(labels))
 
     def loss(inverse: float) -> float:
-        return -log_softmax(logits * inverse, axis=1)[cases, labels].mean()
+        return -log_softmax(logits[:, present] * inverse, axis=1)[cases, columns].mean()
 
     bounds = (1 / MOST_TEMPERATURE, 1 / LEAST_TEMPERATURE)
     return 1 / minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x

@@ -59,6 +59,17 @@ def test_the_temperature_undoes_logits_that_are_too_sharp_or_too_flat(sharpness)
     assert 1 / fitted.coefficients[0, 0] == pytest.approx(sharpness, rel=0.03)
 
 
+def test_the_temperature_is_that_of_the_classes_that_have_a_case():
+    """A network gives a class that it never saw some score; it must not move the others."""
+    rng = np.random.default_rng(8)
+    logits = rng.normal(size=(20_000, 9)) * 1.5
+    labels = np.array([rng.choice(8, p=row) for row in softmax(logits[:, :8])])
+
+    fitted = fit_map("temperature", Combined(np.full((20_000, 9), 0.5), logits * 2), labels, 1.0)
+
+    assert 1 / fitted.coefficients[0, 0] == pytest.approx(2, rel=0.03)
+
+
 class Logits(LogisticRegression):
     """Hands its inputs on as decision values, so that scikit-learn calibrates the logits."""
 
@@ -88,7 +99,7 @@ def test_isotonic_levels_are_the_shares_of_what_cannot_be_told_apart():
     np.testing.assert_allclose(fitted.knots[0], [0.1, 0.8])
 
 
-@pytest.mark.parametrize("method", ["rank_logistic", "dirichlet", "isotonic"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("present", [[4], [1, 8], [0, 1, 8]])
 def test_a_class_without_a_case_gets_probability_0(method, present):
     cases, _ = drawn_cases(60, seed=9)
