@@ -6,12 +6,14 @@ and `onnx.checker` does not notice.
 """
 
 import json
+import os
 from pathlib import Path
 
 import keras
 import onnx
 import tensorflow as tf
 import tf2onnx
+from tf2onnx import optimizer
 
 from pipeline.classes import CLASSES
 from pipeline.deploy.graph import (
@@ -22,6 +24,20 @@ from pipeline.deploy.graph import (
     name_batch,
     rename_output,
     write_graph,
+)
+
+# tf2onnx copies the graph before each of its passes, to go on where one fails: half of its time for
+# a large network, and a pass that failed would go unnoticed. Any value turns that off.
+os.environ["TF2ONNX_CATCH_ERRORS"] = "0"
+# Its passes for what no classifier of ours has.
+NOT_NEEDED = frozenset(
+    {
+        "remove_redundant_upsample",
+        "const_dequantize_optimizer",
+        "loop_optimizer",
+        "q_dq_optimizer",
+        "einsum_optimizer",
+    }
 )
 
 
@@ -49,7 +65,14 @@ def export_member(
         tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for tensor, name in zip(model.inputs, names, strict=True)
     ]
-    graph, _ = tf2onnx.convert.from_keras(model, input_signature=signature, opset=opset)
+    passes = {
+        name: factory
+        for name, factory in optimizer._get_optimizers().items()
+        if name not in NOT_NEEDED
+    }
+    graph, _ = tf2onnx.convert.from_keras(
+        model, input_signature=signature, opset=opset, optimizers=passes
+    )
     check_size(path, graph.ByteSize())
     rename_output(graph, f"probabilities_{member}")
     name_batch(graph)
