@@ -6,7 +6,7 @@ is unknown the lesion stands in, and where neither is known the image. All model
 measured on the same resamples. Intervals are percentiles (Efron and Tibshirani 1993, chapter 13).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -128,3 +128,16 @@ def estimate_of(point: float, resampled: np.ndarray, interval: float) -> Estimat
     if np.isnan(point):
         return Estimate(None, None, None, resamples)
     return Estimate(float(point), low, high, resamples)
+
+
+def with_width(plain: Estimate, trials: int, interval: float) -> Estimate:
+    """Give 0 or 1 the ends of so many trials that all came out alike; leave others as they are.
+
+    No resample of cases that all came out alike has one that did not, so percentiles would make an
+    interval without a width. The ends are Clopper and Pearson's (1934).
+    """
+    if plain.value not in (0, 1):
+        return plain
+    far = ((1 - interval) / 2) ** (1 / trials)
+    low, high = (far, 1.0) if plain.value == 1 else (0.0, 1 - far)
+    return replace(plain, low=low, high=high)

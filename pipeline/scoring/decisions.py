@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.bootstrap import Estimate, draw_counts, estimate_of, resampling_units
+from pipeline.scoring.bootstrap import (
+    Estimate,
+    draw_counts,
+    estimate_of,
+    resampling_units,
+    with_width,
+)
 from pipeline.scoring.metrics import every_case_once
 from pipeline.scoring.operating_point import (
     BinaryCases,
@@ -70,15 +76,6 @@ def share_estimate(part: np.ndarray, whole: np.ndarray, resamples: Resamples) ->
     (point,) = share(part, whole, every_case_once(len(whole)))
     plain = estimate_of(point, share(part, whole, resamples.counts), resamples.interval)
     return with_width(plain, len(np.unique(resamples.units[whole])), resamples.interval)
-
-
-def with_width(plain: Estimate, trials: int, interval: float) -> Estimate:
-    """Give 0 or 1 the ends of so many trials that all came out alike; leave others as they are."""
-    if plain.value not in (0, 1):
-        return plain
-    far = ((1 - interval) / 2) ** (1 / trials)
-    low, high = (far, 1.0) if plain.value == 1 else (0.0, 1 - far)
-    return replace(plain, low=low, high=high)
 
 
 def measure_decision(

@@ -12,14 +12,26 @@ from tqdm import tqdm
 from pipeline.classes import CLASSES
 from pipeline.scoring import tables
 from pipeline.scoring.bootstrap import (
+    Estimate,
     Values,
     draw_counts,
     estimate_of,
     measure_model,
     resampling_units,
+    with_width,
 )
 from pipeline.scoring.contenders import Models
+from pipeline.scoring.metrics import ScoredCases
 from pipeline.scoring.predictions import labels_of
+
+# Metrics of a class that are shares; `isic_2024_pauc` ends at 0.2 and is none.
+OF_LABELS = ("precision", "recall", "f1")
+OF_RANKS = (
+    "auroc",
+    "average_precision",
+    "auroc_above_80_sensitivity",
+    "partial_auroc_above_80_specificity",
+)
 
 
 @dataclass(frozen=True)
@@ -113,9 +125,44 @@ def measure_models(
         for name, model in tqdm(models.items(), desc=progress)
     }
     estimates = {
-        name: {metric: estimate_of(*pair, settings.interval) for metric, pair in found.items()}
+        name: {
+            metric: _estimate(metric, pair, models[name], units, settings.interval)
+            for metric, pair in found.items()
+        }
         for name, found in values.items()
     }
     labels = labels_of(cases)
     rows = {name: tables.metrics_row(labels, units, found) for name, found in estimates.items()}
     return Measured(units, values, estimates, rows)
+
+
+def cases_of_share(metric: str, model: ScoredCases) -> list[np.ndarray]:
+    """Return the kinds of cases that a metric from 0 to 1 is a share of, each `(n,)` bool.
+
+    It is as sure as the fewest of them are many. A metric of another scale has none.
+    """
+    if metric in ("accuracy", "top_2_accuracy"):
+        return [np.ones(len(model), bool)]
+    if metric == "balanced_accuracy" or metric.removeprefix("macro_") in (*OF_LABELS, *OF_RANKS):
+        return [model.labels == k for k in np.unique(model.labels)]
+    kind, _, name = metric.rpartition("_")
+    if name not in CLASSES:
+        return []
+    positive, said = (known == CLASSES.index(name) for known in (model.labels, model.predicted))
+    if kind in OF_RANKS:
+        return [positive, ~positive]
+    return {"precision": [said], "recall": [positive], "f1": [positive | said]}.get(kind, [])
+
+
+def _estimate(
+    metric: str,
+    pair: tuple[float, np.ndarray],
+    model: ScoredCases,
+    units: np.ndarray,
+    interval: float,
+) -> Estimate:
+    plain = estimate_of(*pair, interval)
+    trials = [len(np.unique(units[kind])) for kind in cases_of_share(metric, model)]
+    if plain.value is None or not trials:
+        return plain
+    return with_width(plain, min(trials), interval)

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import beta
 from sklearn.metrics import class_likelihood_ratios, precision_score
 
-from pipeline.scoring.bootstrap import Estimate, draw_counts
+from pipeline.scoring.bootstrap import Estimate, draw_counts, with_width
 from pipeline.scoring.decisions import (
     Resamples,
     as_table,
@@ -16,7 +16,6 @@ from pipeline.scoring.decisions import (
     measure_decision,
     net_benefit_rows,
     share_estimate,
-    with_width,
 )
 from pipeline.scoring.operating_point import BinaryCases, choose_thresholds
 
