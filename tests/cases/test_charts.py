@@ -8,6 +8,8 @@ from pipeline.cases import charts
 from pipeline.classes import CLASSES
 from tests.cases.tables import make_manifest
 
+pytestmark = pytest.mark.slow
+
 DRAWN = pytest.mark.parametrize(
     "draw", [charts.draw_classes, charts.draw_ages, charts.draw_sites, charts.draw_sizes]
 )
@@ -47,7 +49,6 @@ def test_a_chart_shows_something_and_is_the_same_each_time(tmp_path, draw):
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("draw", [charts.draw_classes, charts.draw_ages, charts.draw_sites])
 def test_a_chart_of_one_class_differs_from_one_of_nine(tmp_path, draw):
     draw(make_cases(("MEL",)), tmp_path / "one.png")

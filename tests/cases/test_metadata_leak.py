@@ -12,6 +12,8 @@ from pipeline.cases.split import SplitParams
 from pipeline.classes import CLASSES
 from tests.cases.tables import make_manifest
 
+pytestmark = pytest.mark.slow
+
 PARAMS = SplitParams(
     seed=7,
     test_share=0.2,

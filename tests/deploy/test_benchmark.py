@@ -38,6 +38,8 @@ from pipeline.deploy.machine import describe_machine
 from pipeline.storage import write_json
 from tests.network.networks import small_member
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SIZE_PX = 4
 SETTINGS = BenchmarkParams(threads=1, batches=(1, 3), rounds=2, repeats=4, warmup=1)
@@ -183,7 +185,6 @@ def test_engine_is_gone_after_its_block(job, tmp_path):
     assert not child.is_running()
 
 
-@pytest.mark.slow
 def test_onnx_runtime_needs_no_tensorflow(job, tmp_path):
     """Its cold start and memory would otherwise be TensorFlow's."""
     write_json(tmp_path / "job.json", asdict(job))
@@ -201,7 +202,6 @@ def test_onnx_runtime_needs_no_tensorflow(job, tmp_path):
     assert done.stderr == "[]\n"
 
 
-@pytest.mark.slow
 def test_tensorflow_starts_without_jax():
     """Its cold start would be a second longer wherever JAX is installed."""
     code = (
@@ -466,7 +466,6 @@ def test_chart_is_a_picture_and_the_same_each_time(tmp_path, draw, ratio):
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
-@pytest.mark.slow
 def test_native_and_onnx_agree_on_the_ensemble(tmp_path):
     """Two members of the smallest backbone, every engine; one averages networks and views."""
     from pipeline.deploy.export import export_member

@@ -256,6 +256,7 @@ def test_other_runtime_versions_read_the_graph(built):
     assert onnxruntime.InferenceSession(str(built.path), providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.slow
 def test_members_that_one_file_cannot_hold_together_are_refused_before_merging(tmp_path):
     """Each within the limit, all above it: protobuf's own error names neither file nor size."""
     part = helper.make_model(helper.make_graph([], "part", [], []))

@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.network.rendezvous import RendezvousError, meet
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workers():

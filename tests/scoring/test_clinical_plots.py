@@ -17,6 +17,8 @@ from pipeline.scoring.operating_point import BinaryCases, choose_thresholds
 from pipeline.scoring.reliability import reliability_rows
 from pipeline.scoring.subgroups import UNKNOWN, Target, measure_subgroups
 
+pytestmark = pytest.mark.slow
+
 COUNT = 90
 UNITS = np.arange(COUNT) // 3
 RESAMPLES = Resamples(UNITS, draw_counts(UNITS, repeats=40, seed=0), 0.95)

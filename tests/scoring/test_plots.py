@@ -9,6 +9,8 @@ from pipeline.scoring import curve_plots, plots, tables
 from pipeline.scoring.bootstrap import draw_counts, estimate
 from pipeline.scoring.metrics import ScoredCases
 
+pytestmark = pytest.mark.slow
+
 HISTORY = pd.DataFrame(
     {
         "epoch": [1, 2, 3],

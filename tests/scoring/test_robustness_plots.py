@@ -15,6 +15,8 @@ from pipeline.scoring.robustness_cells import (
 )
 from tests.scoring.test_robustness_cells import LABELS, NV, PERFECT, TARGETS, pictures_of, rows_of
 
+pytestmark = pytest.mark.slow
+
 GROUPS = {"dark": "light", "hairs": "cover"}
 MACRO = "macro_auroc"
 

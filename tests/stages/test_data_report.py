@@ -11,6 +11,8 @@ from pipeline.storage import write_json
 from stages import crop, data_report
 from tests.stages.crops import PARAMS, write_project
 
+pytestmark = pytest.mark.slow
+
 SECTION = """\
 data_report: {seed: 3, class_samples: 2, crop_samples: 2, duplicate_samples: 4}
 sources: {clinic: {form: isic_cli, path: raw}}
@@ -77,7 +79,6 @@ def test_tables_stand_beside_the_page(written):
     assert reasons.loc["wrong age", "clinic"] == 1
 
 
-@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(written, monkeypatch):
     monkeypatch.chdir(written)
 

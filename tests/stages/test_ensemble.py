@@ -14,6 +14,8 @@ from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
 from pipeline.scoring.probability_map import METHODS, load_probability_map
 from stages.ensemble import main
 
+pytestmark = pytest.mark.slow
+
 PARAMS = """
 ensemble:
   members: [b4, b5]

@@ -17,6 +17,8 @@ from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES
 from pipeline.scoring.too_good import TooGoodError
 from stages.evaluate import main
 
+pytestmark = pytest.mark.slow
+
 PARAMS = """
 ensemble:
   members: [b4, b5]
@@ -212,7 +214,6 @@ def test_recipe_sets_training_beside_held_out_accuracy(project):
         assert row.held_out_accuracy == pytest.approx(found[row.member]["accuracy"])
 
 
-@pytest.mark.slow
 def test_only_the_test_set_counts_and_the_same_cases_are_the_same_bytes(project, capsys):
     """Other out-of-fold scores change no figure of the test set; equal test scores no byte."""
     folder, _, _ = project

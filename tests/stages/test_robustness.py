@@ -24,6 +24,8 @@ from stages import robustness
 from tests.deploy.tiny_bundle import write_bundle
 from tests.images.pictures import encode, textured
 
+pytestmark = pytest.mark.slow
+
 VALUES = {
     "robustness": {"seed": 5, "images": 9, "batch_size": 4, "examples": 1},
     "parallel": {"engine": "local", "workers": 1, "ray_address": ""},
@@ -225,7 +227,6 @@ def test_a_clean_path_that_shows_another_image_is_refused():
         robustness.compare_files(found)
 
 
-@pytest.mark.slow
 def test_the_number_of_processes_changes_no_byte(project, monkeypatch):
     """Other processes know no patch: all corruptions."""
     monkeypatch.chdir(project)

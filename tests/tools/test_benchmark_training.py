@@ -31,6 +31,8 @@ from tools.benchmark_training.turns import (
     take_turns,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -103,7 +105,6 @@ def test_median_leaves_out_what_was_not_measured():
     assert middle([{"a": None}], "a") is None
 
 
-@pytest.mark.slow
 def test_both_ways_train_and_a_slowed_step_is_noticed():
     case = make_small()
 
@@ -199,12 +200,10 @@ def test_batches_double_until_one_does_not_fit_and_absent_peers_are_skipped(monk
     assert result["skipped"] == dict.fromkeys([EAGER, COMPILED], "timm must be there.")
 
 
-@pytest.mark.slow
 def test_reason_of_any_library_becomes_one_line():
     assert in_process(fits_up_to_16, "b4", 32) == "MemoryError: batch 32"
 
 
-@pytest.mark.slow
 def test_machine_without_gpu_ends_in_reasons(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
 

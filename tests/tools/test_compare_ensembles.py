@@ -12,6 +12,8 @@ from pipeline.scoring.metrics import auroc, every_case_once
 from tools import compare_ensembles
 from tools.compare_ensembles import count_units, differing_alone, join, name_units, read_table
 
+pytestmark = pytest.mark.slow
+
 REAL = Path(__file__).resolve().parents[3] / "shared/data/predictions/oof_melanoma_3_models.csv"
 
 

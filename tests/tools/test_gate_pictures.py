@@ -5,6 +5,8 @@ import pytest
 
 from tools.gate_pictures import DESIGNED_ON, KEPT_ASIDE, checkerboard, spectral
 
+pytestmark = pytest.mark.slow
+
 KINDS = DESIGNED_ON | KEPT_ASIDE
 
 

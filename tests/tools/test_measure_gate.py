@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.images.gates import draw, plain_gate, typical
+from tests.images.gate.gates import draw, plain_gate, typical
 from tests.images.pictures import encode, textured, with_lesion
 from tools import gate_sets, measure_gate
 from tools.gate_sets import ASIDE, DEGRADING, GENUINE, Described

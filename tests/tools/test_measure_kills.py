@@ -17,6 +17,8 @@ from tools.measure_kills.__main__ import check, describe, run_kills
 from tools.measure_kills.project import EXAMPLES, write_project
 from tools.measure_kills.runs import Instant, Kill, KillError, kill_and_resume, run_whole
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 STAGE = """

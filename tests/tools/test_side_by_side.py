@@ -14,6 +14,8 @@ from tests.tools.members import shared_places
 from tools.dvc import ReproError
 from tools.side_by_side import Place, places_here, train_side_by_side
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ["b7-0", "b7-1", "b5-0", "b4-0"]
 GPUS = ["0", "GPU-9b2d"]
@@ -187,7 +189,6 @@ it.train_side_by_side(Path(sys.argv[1]), ["b7-0", "b7-1", "b5-0"], places, besid
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interruption_ends_every_run_and_its_children_even_if_they_will_not(root, number):
     (root / "hangs.txt").touch()
