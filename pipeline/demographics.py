@@ -1,4 +1,4 @@
-"""Age, sex and site: their one vocabulary, and the vector that the network takes.
+"""Age, sex, site and skin type: their one vocabulary, and the vector that the network takes.
 
 Layout of the vector, float32 `(DEMOGRAPHICS_WIDTH,)`, also written into each bundle: age/90, age
 known (0 or 1), one-hot sex, one-hot site. All zeros means that nothing is known.
@@ -9,6 +9,8 @@ import math
 import numpy as np
 
 SEXES = ("female", "male")
+# Fitzpatrick's, of how skin burns and tans. They part the cases of reports; no network takes them.
+SKIN_TYPES = ("I", "II", "III", "IV", "V", "VI")
 SITES = ("head_neck", "torso", "upper_extremity", "lower_extremity", "palms_soles", "oral_genital")
 AGE_SCALE_YEARS = 90.0
 AGE_LIMIT_YEARS = 120.0

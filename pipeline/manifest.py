@@ -12,6 +12,7 @@ stage `split` appends `SPLIT_COLUMNS`.
 | width_px, height_px | of the original after its EXIF orientation |
 | sha256 | of the file's bytes |
 | perceptual_hash | see `pipeline.images.hashing` |
+| fitzpatrick_skin_type | I to VI, where somebody looked; most archives do not tell |
 | group_id | smallest image_id of the connected component |
 | fold | `test`, 0 to folds - 1, or `calibration` where that part is set aside |
 """
@@ -23,8 +24,8 @@ import pandas as pd
 import pandera.pandas as pandera
 
 from pipeline.classes import CLASSES
-from pipeline.demographics import AGE_LIMIT_YEARS, SEXES, SITES
-from pipeline.storage import atomic_write
+from pipeline.demographics import AGE_LIMIT_YEARS, SEXES, SITES, SKIN_TYPES
+from pipeline.storage import write_csv
 
 COLUMNS = (
     "image_id",
@@ -42,6 +43,7 @@ COLUMNS = (
     "height_px",
     "sha256",
     "perceptual_hash",
+    "fitzpatrick_skin_type",
 )
 SPLIT_COLUMNS = ("group_id", "fold")
 HEADER_LINES = 1
@@ -82,6 +84,7 @@ RULES = {
     "width_px": _numbers(int, pandera.Check.ge(1, error="be at least 1")),
     "height_px": _numbers(int, pandera.Check.ge(1, error="be at least 1")),
     "sha256": _pattern("^([0-9a-f]{64})?$", "be 64 hex digits or empty"),
+    "fitzpatrick_skin_type": _words("", *SKIN_TYPES),
     "group_id": pandera.Column(checks=pandera.Check(lambda ids: ids != "", error="not be empty")),
     "fold": _pattern("^(test|calibration|[0-9]+)$", "be test, calibration or a whole number"),
 }
@@ -119,8 +122,19 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     """
     _check_columns(frame, path)
     frame = _check_rows(frame, path)
-    with atomic_write(path, "w") as file:
-        frame.to_csv(file, index=False, lineterminator="\n")
+    write_csv(path, frame)
+
+
+def generated_sources(frame: pd.DataFrame) -> list[str]:
+    """Name the sources that stage `sample` drew; they show no patient.
+
+    It is told by the folder, `.../sample/<source>/`, of all originals of a source.
+    """
+    return [
+        str(source)
+        for source, paths in ("/" + frame.path).groupby(frame.source)
+        if paths.str.contains(f"/sample/{source}/", regex=False).all()
+    ]
 
 
 def _check_columns(frame: pd.DataFrame, path: Path) -> None:

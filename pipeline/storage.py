@@ -14,7 +14,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd  # the CAD, which reads no table, starts without it
 
 COPY_BYTES = 1 << 20
 
@@ -91,6 +94,24 @@ def write_json(path: Path, value: Any) -> None:
     with atomic_write(path, "w") as file:
         json.dump(value, file, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
         file.write("\n")
+
+
+def write_csv(path: Path, table: "pd.DataFrame", *, digits: int | None = None) -> None:
+    """Write a table as CSV without its index; what is missing stays empty.
+
+    Args:
+        path: Final name.
+        table: Anything with the `to_csv` of a data frame.
+        digits: Significant digits of floats, 9 bring a float32 back exactly; `None` is as many as
+            bring a float64 back.
+    """
+    with atomic_write(path, "w") as file:
+        table.to_csv(
+            file,
+            index=False,
+            lineterminator="\n",
+            float_format=None if digits is None else f"%.{digits}g",
+        )
 
 
 def read_json(path: Path) -> Any:

@@ -35,8 +35,13 @@ from pipeline.scoring.fold_predictions import choose_deployed, read_folds
 from pipeline.scoring.predictions import labels_of
 from pipeline.scoring.probability_map import METHODS, load_probability_map
 from pipeline.scoring.reliability import ERROR, reliability_rows
-from pipeline.scoring.subgroups import Target, attributes_of, measure_subgroups
-from pipeline.storage import atomic_write, read_json, write_json
+from pipeline.scoring.subgroups import (
+    Target,
+    attributes_of,
+    compare_skin_types,
+    measure_subgroups,
+)
+from pipeline.storage import read_json, write_csv, write_json
 
 DRAWN = ("sensitivity", "auroc")  # of the subgroups
 LIGHT_TO_DARK = [name for name, _ in ITA_GROUPS]
@@ -160,21 +165,26 @@ def report_subgroups(
     settings: ClinicalParams,
 ) -> None:
     """Measure and draw every outcome in every group."""
-    # An empty group is read as missing: too little skin was seen.
-    tones = pd.read_csv(args.skin_tone / "skin_tone.csv", dtype=str)
-    named = tones.set_index("image_id").ita_group
+    tones = read_tones(args.skin_tone / "skin_tone.csv")
+    of_tested = tones.ita_group.loc[tested.cases.image_id]
     attributes = attributes_of(
         tested.cases,
         age_edges_years=settings.age_edges_years,
         edges_px=settings.edges_px,
-        skin_tone=pd.Series(pd.Categorical(named.loc[tested.cases.image_id], LIGHT_TO_DARK)),
+        skin_tone=pd.Series(pd.Categorical(of_tested, LIGHT_TO_DARK)),
     )
     targets = {
         name: Target(tested.target(outcome.classes, tested.deployed), outcome.threshold)
         for name, outcome in outcomes.items()
     }
     rows, gaps = measure_subgroups(attributes, targets, tested.resamples, least=settings.least)
-    write_tables(args.target, subgroups=as_table(rows), subgroup_gaps=as_table(gaps))
+    known = manifest.read(args.table).set_index("image_id").fitzpatrick_skin_type
+    write_tables(
+        args.target,
+        subgroups=as_table(rows),
+        subgroup_gaps=as_table(gaps),
+        skin_types=compare_skin_types(known, tones.ita_degrees.reindex(known.index)),
+    )
     for name in targets:
         own = [row for row in rows if row["target"] == name]
         for figure in DRAWN:
@@ -186,6 +196,12 @@ def report_subgroups(
                 f"bars: {100 * tested.resamples.interval:g} % intervals",
                 least=settings.least,
             )
+
+
+def read_tones(path: Path) -> pd.DataFrame:
+    """Read `ita_degrees` and `ita_group` by image; missing where too little skin was seen."""
+    types = {"image_id": str, "ita_degrees": np.float64, "ita_group": str}
+    return pd.read_csv(path, dtype=types).set_index("image_id")
 
 
 def summarise(
@@ -220,8 +236,7 @@ def as_json(value: Any) -> Any:
 def write_tables(target: Path, **written: pd.DataFrame) -> None:
     """Write each table as CSV under its name."""
     for name, table in written.items():
-        with atomic_write(target / f"{name}.csv", "w") as file:
-            table.to_csv(file, index=False)
+        write_csv(target / f"{name}.csv", table)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -21,7 +21,7 @@ from pipeline.images.decode import DecodeParams, ImageError, decode
 from pipeline.images.hashing import perceptual_hashes
 from pipeline.parallel import ParallelParams, map_in_order
 from pipeline.reuse import digest_of_making, is_made_by, remember
-from pipeline.storage import atomic_folder, atomic_write, sha256_of, write_json
+from pipeline.storage import atomic_folder, sha256_of, write_csv, write_json
 
 MANIFEST = "manifest.csv"
 
@@ -41,7 +41,9 @@ def main(argv: list[str] | None = None) -> None:
     rows = read_rows(args.raw, args.form)
     matched = match(rows, find_images(args.raw), args.raw)
     paths = [path for _, path in matched.cases]
-    made_by = digest_of_making(read_image, [decode, perceptual_hashes], asdict(settings))
+    # An older manifest, of other columns, could not be read.
+    made_of = asdict(settings) | {"manifest": manifest.COLUMNS}
+    made_by = digest_of_making(read_image, [decode, perceptual_hashes], made_of)
     known = known_facts(args.target) if is_made_by(args.target, made_by) else {}
     jobs = [Job(path, settings, known.get(path.name)) for path in paths]
     facts = read_images(jobs, args.source)
@@ -121,8 +123,7 @@ def describe(summary: dict[str, Any]) -> str:
 def write(ingested: Ingested, target: Path) -> None:
     """Write the three files as one folder, in place of an earlier one."""
     with atomic_folder(target, replaces=MANIFEST) as folder:
-        with atomic_write(folder / "quarantine.csv", "w") as file:
-            ingested.quarantine.to_csv(file, index=False, lineterminator="\n")
+        write_csv(folder / "quarantine.csv", ingested.quarantine)
         write_json(folder / "summary.json", ingested.summary)
         manifest.write(ingested.manifest, folder / MANIFEST)
 

@@ -32,6 +32,24 @@ def test_unknown_is_empty_text_and_an_unknown_age_is_nan(tmp_path, frame):
     assert np.isnan(row.age_years)
 
 
+def test_a_source_is_generated_where_all_its_originals_lie_in_the_samples_folder():
+    drawn = {"source": "a", "path": "data/sample/a/images/1.jpg"}
+    real = {"source": "b", "path": "../archive/sample/a/2.jpg"}
+    mixed = [{"source": "c", "path": f"{folder}/c/3.jpg"} for folder in ("sample", "raw")]
+    frame = make_manifest(drawn, real, *mixed)
+
+    assert manifest.generated_sources(frame) == ["a"]
+
+
+def test_a_skin_type_that_is_none_is_refused(tmp_path):
+    frame = make_manifest({"fitzpatrick_skin_type": "VII"})
+
+    with pytest.raises(
+        ManifestError, match=r"row 2: fitzpatrick_skin_type must be one of \['', 'I"
+    ):
+        manifest.write(frame, tmp_path / "manifest.csv")
+
+
 def test_identifiers_that_look_like_numbers_or_missing_values_stay_text(tmp_path):
     frame = make_manifest({"image_id": "007", "lesion_id": "1e3"}, {"image_id": "NA"})
     manifest.write(frame, tmp_path / "manifest.csv")

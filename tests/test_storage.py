@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.storage import (
@@ -20,6 +21,7 @@ from pipeline.storage import (
     recover_folder,
     remove_partial_files,
     sha256_of,
+    write_csv,
     write_json,
 )
 
@@ -91,6 +93,38 @@ def test_nan_is_no_json(tmp_path):
         write_json(tmp_path / "a.json", {"a": float("nan")})
 
     assert names(tmp_path) == []
+
+
+def test_csv_is_without_an_index_and_what_is_missing_is_empty(tmp_path):
+    table = pd.DataFrame({"x": [0.1 + 0.2, np.nan], "n": ["a", None]}, index=[5, 6])
+
+    write_csv(tmp_path / "a.csv", table)
+
+    assert (tmp_path / "a.csv").read_bytes() == b"x,n\n0.30000000000000004,a\n,\n"
+
+
+def test_nine_digits_bring_a_float32_back(tmp_path):
+    values = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": values}), digits=9)
+
+    found = pd.read_csv(tmp_path / "a.csv").x.to_numpy(np.float32)
+    np.testing.assert_array_equal(found, values)
+
+
+def test_a_table_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1]}))
+
+    class Broken:
+        def to_csv(self, file, **options):
+            file.write("x\n2")
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        write_csv(tmp_path / "a.csv", Broken())
+
+    assert (tmp_path / "a.csv").read_text() == "x\n1\n"
+    assert names(tmp_path) == ["a.csv"]
 
 
 def test_sha256_is_that_of_the_standard(tmp_path):

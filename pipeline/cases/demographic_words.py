@@ -1,13 +1,13 @@
-"""From each archive's words for sex, site and age to those of `pipeline.demographics`.
+"""From each archive's words for sex, site, age and skin type to those of the manifest.
 
-What is missing stays missing. A word for sex or site that is not known becomes missing too, and is
-handed back so that it can be counted; an age that is no age is refused.
+What is missing stays missing. A word for sex, site or skin type that is not known becomes missing
+too, and is handed back so that it can be counted; an age that is no age is refused.
 """
 
 import math
 import re
 
-from pipeline.demographics import AGE_LIMIT_YEARS
+from pipeline.demographics import AGE_LIMIT_YEARS, SKIN_TYPES
 
 # How tables write that nothing is known; for identifiers too, or all "unknown" patients are one.
 MISSING_WORDS = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null"})
@@ -49,6 +49,7 @@ NARROW_SITE_WORDS = {
     "sole of foot": "palms_soles",
     "oral or genital": "oral_genital",
 }
+SKIN_TYPE_WORDS = {name.casefold(): name for name in SKIN_TYPES}
 AGE = re.compile(r"([+-]?[0-9]+(\.[0-9]*)?)\+?")
 
 
@@ -76,6 +77,11 @@ def site_of(general: str, narrower: tuple[str, ...], broad: str) -> tuple[str, s
         if word.casefold() in NARROW_SITE_WORDS:
             return NARROW_SITE_WORDS[word.casefold()], ""
     return _look_up(broad, SITE_WORDS)
+
+
+def skin_type_of(word: str) -> tuple[str, str]:
+    """Return the Fitzpatrick type, empty where unknown, and the word that was not known."""
+    return _look_up(word, SKIN_TYPE_WORDS)
 
 
 def age_of(word: str) -> float:

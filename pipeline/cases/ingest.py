@@ -148,6 +148,7 @@ def _manifest(source: str, kept: Sequence[tuple[Row, Path, ImageFacts]]) -> pd.D
             "height_px": fact.height_px,
             "sha256": fact.sha256,
             "perceptual_hash": fact.perceptual_hash,
+            "fitzpatrick_skin_type": row.fitzpatrick_skin_type,
         }
         for row, path, fact in kept
     ]
@@ -192,9 +193,10 @@ def _summarise(
             "site": sum(not row.site for row in kept),
             "patient_id": sum(not row.patient_id for row in kept),
             "lesion_id": sum(not row.lesion_id for row in kept),
+            "fitzpatrick_skin_type": sum(not row.fitzpatrick_skin_type for row in kept),
         },
         "unknown_words": {
             column: {word: n for (name, word), n in unknown.items() if name == column}
-            for column in ("sex", "site")
+            for column in ("sex", "site", "fitzpatrick_skin_type")
         },
     }

@@ -29,6 +29,7 @@ COLUMNS = (
     *(f"diagnosis_{level}" for level in range(1, 6)),
     "benign_malignant",
     "copyright_license",
+    "fitzpatrick_skin_type",
     "image_type",
     "image_manipulation",
     "tbp_tile_type",
@@ -77,6 +78,7 @@ def _row(record: Record, id_column: str, is_flat: bool) -> Row:
             classify=classify,
             licence=word("copyright_license"),
             problem=_problem_of_image(record),
+            fitzpatrick_skin_type=word("fitzpatrick_skin_type"),
         ),
     )
 

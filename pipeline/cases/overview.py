@@ -15,7 +15,15 @@ from pipeline.classes import CLASSES
 
 TOTAL = "all"
 MISSING = "missing"
-MAY_BE_MISSING = ("sex", "age_years", "site", "patient_id", "lesion_id", "licence")
+MAY_BE_MISSING = (
+    "sex",
+    "age_years",
+    "site",
+    "fitzpatrick_skin_type",
+    "patient_id",
+    "lesion_id",
+    "licence",
+)
 LARGEST_SIZES = 12
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.cases.demographic_words import age_of, is_missing, sex_of
+from pipeline.cases.demographic_words import age_of, is_missing, sex_of, skin_type_of
 from pipeline.cases.diagnosis import UnknownDiagnosisError
 from pipeline.cases.tables import Record
 
@@ -28,7 +28,8 @@ class Row:
         path: Of the file, relative to the raw folder, where the form names it; `None` where the
             image id does.
         problem: Why the row cannot be used, or `None`.
-        unknown_words: (column, word) of each word for sex or site that is not known.
+        unknown_words: (column, word) of each word for sex, site or skin type that is not known.
+        fitzpatrick_skin_type: I to VI.
     """
 
     line: int
@@ -44,6 +45,7 @@ class Row:
     licence: str
     problem: Problem | None
     unknown_words: tuple[tuple[str, str], ...]
+    fitzpatrick_skin_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Words:
         site: The site and the word that was not known, as from `site_of`.
         classify: Gives the class or raises `UnknownDiagnosisError`.
         problem: A problem that only this form has, or `None`.
+        fitzpatrick_skin_type: As in `Row`; most forms have none.
     """
 
     image_id: str
@@ -68,6 +71,7 @@ class Words:
     classify: Callable[[], str]
     licence: str
     problem: Problem | None
+    fitzpatrick_skin_type: str = ""
 
 
 def make_row(record: Record, words: Words) -> Row:
@@ -84,6 +88,7 @@ def make_row(record: Record, words: Words) -> Row:
         problems.append(Problem("wrong age", str(error)))
     sex, unknown_sex = sex_of(words.sex)
     site, unknown_site = words.site
+    skin_type, unknown_type = skin_type_of(words.fitzpatrick_skin_type)
     return Row(
         line=record.line,
         # The same letters, however they are composed: macOS parts an é in file names in two.
@@ -100,9 +105,14 @@ def make_row(record: Record, words: Words) -> Row:
         problem=next((problem for problem in problems if problem), None),
         unknown_words=tuple(
             (column, word)
-            for column, word in (("sex", unknown_sex), ("site", unknown_site))
+            for column, word in (
+                ("sex", unknown_sex),
+                ("site", unknown_site),
+                ("fitzpatrick_skin_type", unknown_type),
+            )
             if word
         ),
+        fitzpatrick_skin_type=skin_type,
     )
 
 

@@ -22,11 +22,19 @@ from pipeline.cases.sample_lesions import (
 DUPLICATE_SHARE = 0.04
 COPIES = ("exact", "resaved", "halved", "flipped")
 
-# Shares of unknown values: those of ISIC 2019, ISIC 2020 and HAM10000, or a little more.
+# Shares of unknown values: those of ISIC 2019, ISIC 2020 and HAM10000, or a little more. A skin
+# type is known of every third image, where archives know it of a tenth: there are few images here.
 UNKNOWN_SHARES = {
     "isic_2019": {"age_years": 0.03, "sex": 0.03, "site": 0.11, "lesion": 0.09},
     "isic_2020": {"age_years": 0.02, "sex": 0.02, "site": 0.03},
-    "isic_cli": {"age_years": 0.03, "sex": 0.03, "site": 0.04, "lesion": 0.08, "patient": 0.08},
+    "isic_cli": {
+        "age_years": 0.03,
+        "sex": 0.03,
+        "site": 0.04,
+        "lesion": 0.08,
+        "patient": 0.08,
+        "skin_type": 0.67,
+    },
 }
 
 FIRST_IMAGE_NUMBER = 9_000_000
@@ -62,6 +70,7 @@ class SampleImage:
         age_years: Likewise.
         sex: Likewise.
         site: Likewise.
+        skin_type: Fitzpatrick's, 1 to 6. Only today's archive has a column for it.
         copy: How it was made from `original`, one of `COPIES`; empty where it is an original.
         original: `image_id` of the original, maybe in another source; else empty.
         official: The archive's own list of duplicates names the pair.
@@ -74,6 +83,7 @@ class SampleImage:
     age_years: int | None
     sex: str | None
     site: str | None
+    skin_type: int | None
     copy: str = ""
     original: str = ""
     official: bool = False
@@ -128,6 +138,7 @@ def take_images(source: str, seed: int, count: int) -> list[SampleImage]:
             age_years=taken.lesion.age_years,
             sex=taken.lesion.sex,
             site=taken.lesion.site,
+            skin_type=taken.lesion.skin_type,
         )
         for number, taken in enumerate(take_photographs(source, seed, count))
     ]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.cases.sample import SampleImage
 from pipeline.classes import CLASSES, MALIGNANT
+from pipeline.demographics import SKIN_TYPES
 
 SITE_WORDS = {
     "head_neck": "head/neck",
@@ -164,6 +165,7 @@ def row_cli(image: SampleImage) -> dict[str, str]:
         "diagnosis_confirm_type": (
             "histopathology" if biopsied else "single image expert consensus"
         ),
+        "fitzpatrick_skin_type": SKIN_TYPES[image.skin_type - 1] if image.skin_type else "",
         "image_type": "dermoscopic",
         "lesion_id": identifier("IL", image.lesion),
         "melanocytic": str(image.taken.lesion.label in ("MEL", "NV", "UNK")),

@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.bootstrap import estimate_of
+from pipeline.scoring.bootstrap import estimate_of, with_width
 from pipeline.scoring.decisions import (
     UNDEFINED,
     Resamples,
     Rows,
     flat,
     share_estimate,
-    with_width,
 )
 from pipeline.scoring.metrics import auroc, every_case_once
 from pipeline.scoring.operating_point import BinaryCases, sensitivity_and_specificity
@@ -139,11 +138,29 @@ def attributes_of(
         "age": _banded(cases.age_years, age_edges_years, unit=""),
         "site": _named(cases.site),
         "source": _named(cases.source),
+        "fitzpatrick_skin_type": _named(cases.fitzpatrick_skin_type),
         "image_size": _banded(megapixels, edges_mp, unit=" MP"),
     }
     if skin_tone is not None:
         found["skin_tone"] = _named(skin_tone)
     return pd.DataFrame(found)
+
+
+def compare_skin_types(skin_types: pd.Series, ita_degrees: pd.Series) -> pd.DataFrame:
+    """Set the ITA that was estimated beside the Fitzpatrick type that somebody saw.
+
+    Args:
+        skin_types: One of `SKIN_TYPES` per case, empty where unknown.
+        ita_degrees: Of the same cases, by the same index; NaN where there is no estimate.
+
+    Returns:
+        A row per type that occurs, I first: `fitzpatrick_skin_type`, `n`, `estimated` of them, and
+        `lowest, median, highest` of their angles, NaN without an estimate.
+    """
+    known = skin_types != ""
+    by_type = ita_degrees[known].groupby(skin_types[known])
+    found = by_type.agg(n="size", estimated="count", lowest="min", median="median", highest="max")
+    return found.rename_axis("fitzpatrick_skin_type").reset_index()
 
 
 def _named(names: pd.Series) -> pd.Categorical:

@@ -115,7 +115,9 @@ def test_file_of_a_refused_row_does_not_count_as_without_a_row():
 
 def test_summary_counts_reasons_classes_gaps_and_unknown_words():
     rows = [
-        make_row("a", 2, unknown_words=(("sex", "x"), ("site", "tail"))),
+        make_row(
+            "a", 2, unknown_words=(("sex", "x"), ("site", "tail")), fitzpatrick_skin_type="IV"
+        ),
         make_row("b", 3, unknown_words=(("site", "tail"),), age_years=float("nan")),
         make_row("c", 4, problem=Problem("wrong age", "1")),
         make_row("d", 5, problem=Problem("wrong age", "2")),
@@ -135,8 +137,13 @@ def test_summary_counts_reasons_classes_gaps_and_unknown_words():
         "site": 2,
         "patient_id": 0,
         "lesion_id": 2,
+        "fitzpatrick_skin_type": 1,
     }
-    assert summary["unknown_words"] == {"sex": {"x": 1}, "site": {"tail": 2}}
+    assert summary["unknown_words"] == {
+        "sex": {"x": 1},
+        "site": {"tail": 2},
+        "fitzpatrick_skin_type": {},
+    }
 
 
 def test_lost_row_is_noticed():

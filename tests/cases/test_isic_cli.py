@@ -33,6 +33,14 @@ def test_isic_cli_reads_the_older_flat_export(tmp_path, column):
     assert (row.image_id, row.diagnosis, row.site) == ("I", "NV", "torso")
 
 
+@pytest.mark.parametrize(("word", "read"), [("II", "II"), ("vi", "VI"), ("unknown", ""), ("", "")])
+def test_isic_cli_skin_type_is_kept_where_somebody_saw_it(tmp_path, word, read):
+    header = "isic_id,diagnosis_1,fitzpatrick_skin_type"
+    (row,) = write_cli(tmp_path, header, f"a,Benign,{word}")
+
+    assert (row.fitzpatrick_skin_type, row.unknown_words, row.problem) == (read, (), None)
+
+
 def test_isic_cli_empty_flat_diagnosis_is_unk_unless_malignant(tmp_path):
     rows = write_cli(tmp_path, "isic_id,diagnosis,benign_malignant", "a,,benign", "b,,malignant")
 

@@ -134,6 +134,16 @@ def test_exports_of_the_archive_are_read(folder, usable, refused):
 
 @needs_data
 @pytest.mark.data
+def test_skin_types_of_the_acral_images_are_kept():
+    """Twelve of the 120; most archives have none."""
+    rows = read_rows(DATA / "isic_acral", "isic_cli")
+
+    types = Counter(row.fitzpatrick_skin_type for row in rows if row.fitzpatrick_skin_type)
+    assert types == {"II": 9, "III": 2, "VI": 1}
+
+
+@needs_data
+@pytest.mark.data
 @pytest.mark.slow
 def test_export_and_challenge_agree_on_the_images_they_share(archive):
     """Today's hierarchy and ISIC 2019's columns are two words for one diagnosis."""

@@ -52,10 +52,12 @@ def test_placeholder_for_a_patient_or_lesion_is_no_identifier(word):
     assert (row.patient_id, row.lesion_id) == ("", "")
 
 
-def test_unknown_words_for_sex_and_site_are_kept_for_counting():
-    row = make(sex="x", site=("", "tail"))
+def test_unknown_words_for_sex_site_and_skin_type_are_kept_for_counting():
+    row = make(sex="x", site=("", "tail"), fitzpatrick_skin_type="VII")
 
-    assert row.unknown_words == (("sex", "x"), ("site", "tail"))
+    words = (("sex", "x"), ("site", "tail"), ("fitzpatrick_skin_type", "VII"))
+    assert row.unknown_words == words
+    assert row.fitzpatrick_skin_type == ""
     assert row.problem is None
 
 

@@ -9,6 +9,7 @@ from pipeline.cases.sample import SampleParams, plan_images
 from pipeline.cases.sample_lesions import SOURCES
 from pipeline.cases.sample_tables import DIAGNOSES_2020, FORMS, identifier, make_tables
 from pipeline.cases.sources import read_rows
+from pipeline.demographics import SKIN_TYPES
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 PUBLISHED = {
@@ -36,6 +37,11 @@ def read_back(folder, source, images):
     return {row.image_id: row for row in read_rows(folder, source)}
 
 
+def published_type(source, image):
+    """Only today's archive has a column for skin type; 0 is unknown."""
+    return image.skin_type or 0 if source == "isic_cli" else 0
+
+
 def test_every_source_has_a_form():
     assert tuple(FORMS) == SOURCES
 
@@ -51,6 +57,7 @@ def test_ingest_reads_back_what_was_planned(tmp_path, plans, source):
         assert row.sex == (image.sex or "")
         assert row.site == (image.site or "")
         assert row.age_years == image.age_years or image.age_years is None
+        assert row.fitzpatrick_skin_type == ("", *SKIN_TYPES)[published_type(source, image)]
         assert bool(row.lesion_id) == (image.lesion is not None)
         assert not row.unknown_words
 
@@ -112,6 +119,7 @@ def test_identifiers_of_many_numbers_differ():
 def test_columns_are_those_of_the_published_tables(plans, source):
     for name, table in make_tables(source, plans[source]).items():
         published = list(pd.read_csv(DATA / PUBLISHED[name], nrows=1).columns)
-        if source == "isic_cli":  # HAM10000 has no patients
+        if source == "isic_cli":  # HAM10000 has no patients and no skin types
             published.insert(published.index("sex"), "patient_id")
+            published.insert(published.index("image_type"), "fitzpatrick_skin_type")
         assert list(table.columns) == published

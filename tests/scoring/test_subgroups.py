@@ -16,6 +16,7 @@ from pipeline.scoring.subgroups import (
     UNKNOWN,
     Target,
     attributes_of,
+    compare_skin_types,
     measure_subgroups,
 )
 
@@ -242,7 +243,8 @@ def test_attributes_of_other_cases_are_refused():
 
 
 def cases_of(**columns):
-    known = {"sex": "", "age_years": np.nan, "site": "", "source": "s", "width_px": 1} | columns
+    known = {"sex": "", "age_years": np.nan, "site": "", "source": "s", "width_px": 1}
+    known |= {"fitzpatrick_skin_type": ""} | columns
     return pd.DataFrame({"height_px": [1000] * 4} | known)
 
 
@@ -285,6 +287,32 @@ def test_skin_tones_keep_their_order_whatever_the_index():
     assert sorted_.tolist() == ordered.tolist() == ["dark", UNKNOWN, "very light", "dark"]
     assert list(sorted_.cat.categories) == ["dark", "very light", UNKNOWN]
     assert list(ordered.cat.categories) == [*order, UNKNOWN]
+
+
+def test_skin_types_that_nobody_saw_are_unknown():
+    found = attributes(cases_of(fitzpatrick_skin_type=["VI", "", "II", "II"]))
+
+    assert found.fitzpatrick_skin_type.tolist() == ["VI", UNKNOWN, "II", "II"]
+    assert list(found.fitzpatrick_skin_type.cat.categories) == ["II", "VI", UNKNOWN]
+
+
+def test_known_skin_types_stand_beside_the_angles_of_the_same_cases():
+    types = pd.Series({"a": "II", "b": "", "c": "VI", "d": "II", "e": "II"})
+    angles = pd.Series({"e": np.nan, "d": 20.0, "c": np.nan, "b": 80.0, "a": 50.0})
+
+    found = compare_skin_types(types, angles).set_index("fitzpatrick_skin_type")
+
+    assert found.loc["II"].tolist() == [3, 2, 20.0, 35.0, 50.0]
+    assert found.loc["VI", ["n", "estimated"]].tolist() == [1, 0]
+    assert found.loc["VI", ["lowest", "median", "highest"]].isna().all()
+    assert list(found.index) == ["II", "VI"]
+
+
+def test_no_known_skin_type_gives_an_empty_table():
+    found = compare_skin_types(pd.Series({"a": ""}), pd.Series({"a": 4.0}))
+
+    assert len(found) == 0
+    assert "estimated" in found
 
 
 def test_skin_tones_of_other_cases_are_refused():

@@ -116,6 +116,7 @@ def case_rows(kind, source, path):
             "group_id": f"patient_{i // 3}",
             "sex": ("female", "male")[i // 9 % 2],
             "site": "torso",
+            "fitzpatrick_skin_type": "III" if i < 6 else "",
             "age_years": float(20 + i // 3 % 60),
             "diagnosis": "MEL" if kind == "single" and fold == "test" else label,
             "licence": "CC-BY",

@@ -62,6 +62,7 @@ def case_rows():
             "group_id": f"patient_{i // 3}",
             "sex": ("female", "male", "")[i // 9 % 3],
             "site": "torso",
+            "fitzpatrick_skin_type": ("II", "V", "")[i // 3 % 3],
             "age_years": float(20 + i // 3 % 60),
             "diagnosis": CLASSES[rng.choice(9, p=[0.2, 0.4, 0.1, 0.05, 0.05, 0.05, 0.05, 0, 0.1])],
             "width_px": 600,
@@ -169,9 +170,17 @@ def test_subgroups_name_every_group_and_what_is_undefined_stays_empty(report):
     own = table[table.target == "melanoma"]
     assert list(own[own.attribute == "sex"].group) == ["female", "male", "unknown"]
     assert list(own[own.attribute == "skin_tone"].group) == ["light", "dark", "unknown"]
+    assert list(own[own.attribute == "fitzpatrick_skin_type"].group) == ["V"]
     without = own[own.positives == 0]
     assert (without.sensitivity == "").all() and (without.auroc == "").all()
     assert own[own.attribute == "sex"].n.sum() == 81
+
+
+def test_known_skin_types_of_all_folds_stand_beside_the_estimate(report):
+    table = pd.read_csv(report / "skin_types.csv")
+
+    assert table[["fitzpatrick_skin_type", "n"]].to_numpy().tolist() == [["II", 81], ["V", 81]]
+    assert (table[["estimated", "median"]] == [81, 0]).all(axis=None)
 
 
 def test_pictures_stand_beside_their_numbers(report):

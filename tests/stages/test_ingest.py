@@ -142,7 +142,11 @@ def test_cases_go_on_past_every_kind_of_bad_one(capsys):
         "wrong age": 1,
         "not dermoscopic": 1,
     }
-    assert summary["unknown_words"] == {"sex": {"woman": 1}, "site": {"Tail": 1}}
+    assert summary["unknown_words"] == {
+        "sex": {"woman": 1},
+        "site": {"Tail": 1},
+        "fitzpatrick_skin_type": {},
+    }
     reasons = dict(zip(quarantine.image_id, quarantine.reason, strict=True))
     assert reasons["f"] == "image file f.jpg, .jpeg or .png must exist."
     assert reasons["z"] == "file must have a row in the table."

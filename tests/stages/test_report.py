@@ -10,6 +10,8 @@ from pipeline.deploy.report.inputs import ReportError
 from pipeline.storage import read_json, write_json
 from tests.stages.report_project import run, write_project
 
+pytestmark = pytest.mark.slow
+
 HEADLINE, CLASSES_SECTION = "section-2", "section-7"
 
 
@@ -99,6 +101,13 @@ def test_published_figures_stand_beside_ours_with_the_remark(project):
     assert "arithmetic mean of the three rows above it" in text
 
 
+def test_skin_types_that_somebody_saw_stand_beside_the_unvalidated_estimate(project):
+    text = Reader(project[1]).text
+
+    assert "A Fitzpatrick type is known of 6 cases" in text
+    assert "by the type that somebody saw" in text
+
+
 def test_real_images_raise_no_alarm_of_synthetic_ones(project):
     page = project[1]
 
@@ -154,7 +163,6 @@ def test_text_of_the_data_stays_text(again):
     assert "<script>alert(1)</script>" in page.text
 
 
-@pytest.mark.slow
 def test_a_constant_predictor_is_at_chance(tmp_path):
     page = Reader(make(tmp_path, "constant"))
 
@@ -167,7 +175,6 @@ def test_a_constant_predictor_is_at_chance(tmp_path):
     assert "for every image at all is called MEL" in page.text
 
 
-@pytest.mark.slow
 def test_an_inverted_predictor_is_worse_than_chance(tmp_path):
     page = Reader(make(tmp_path, "inverted"))
 
@@ -178,7 +185,6 @@ def test_an_inverted_predictor_is_worse_than_chance(tmp_path):
     assert "Melanoma or not: sensitivity 0.0 %" in text
 
 
-@pytest.mark.slow
 def test_a_perfect_predictor_is_to_be_looked_at_for_a_leak(tmp_path):
     page = Reader(make(tmp_path, "perfect"))
 
@@ -189,7 +195,6 @@ def test_a_perfect_predictor_is_to_be_looked_at_for_a_leak(tmp_path):
     assert "No image at all is given a wrong label." in page.text
 
 
-@pytest.mark.slow
 def test_a_test_set_of_one_class_leaves_figures_undefined(tmp_path):
     page = Reader(make(tmp_path, "single"))
 
@@ -204,7 +209,6 @@ def test_a_test_set_of_one_class_leaves_figures_undefined(tmp_path):
     assert "No gap can be computed" in page.text
 
 
-@pytest.mark.slow
 def test_synthetic_images_are_an_alarm_at_the_top(tmp_path):
     page = Reader(make(tmp_path, "drawn", source="made", path="data/sample/made"))
 

@@ -18,18 +18,20 @@ from pipeline.page import Block, Heading, Section, TableView, Text, word_table
 FIGURES = ("sensitivity", "specificity", "auroc", "observed_expected", "brier_score")
 DRAWN = ("sensitivity", "auroc")
 ESTIMATED = "skin_tone"  # from the colour of the skin around the lesion
+SEEN = "fitzpatrick_skin_type"
 
 
 def describe_subgroups(inputs: Inputs) -> Section:
     """Show groups and gaps of each outcome."""
     groups, gaps = inputs.clinical.table("subgroups"), inputs.clinical.table("subgroup_gaps")
+    types = inputs.clinical.table("skin_types")
     least = inputs.settings["clinical"]["least"]
     blocks: list[Block] = [
         Text(_word_gaps(gaps), "takeaway"),
         Text(
             "Skin tone here is estimated from the colour of the skin around the lesion (individual "
-            "typology angle). It is unvalidated: lamp, camera and gel change it as skin does, and "
-            "no Fitzpatrick type was seen by anyone.",
+            "typology angle). It is unvalidated: lamp, camera and gel change it as skin does. "
+            f"{_word_types(types)}",
             "notice",
         ),
         Text(
@@ -52,6 +54,8 @@ def describe_subgroups(inputs: Inputs) -> Section:
                 )
             )
         blocks.append(_list_gaps(between))
+    if len(types):
+        blocks += [Heading("Skin type seen and skin tone estimated"), _list_types(types)]
     return Section("For whom it works", blocks=blocks)
 
 
@@ -69,9 +73,34 @@ def _word_gaps(gaps: pd.DataFrame) -> str:
     worst = large.loc[(large.gap / large.gap_by_chance).idxmax()]
     return (
         f"{text}. Furthest beyond it: {name_of(worst.figure)} of {worst.target} by "
-        f"{_group(worst.attribute)}, {number(worst.lowest)} in {_group(worst.lowest_group)} and "
-        f"{number(worst.highest)} in {_group(worst.highest_group)}."
+        f"{_word_attribute(worst.attribute)}, {number(worst.lowest)} in "
+        f"{_group(worst.lowest_group)} and {number(worst.highest)} in "
+        f"{_group(worst.highest_group)}."
     )
+
+
+def _word_types(types: pd.DataFrame) -> str:
+    if types.empty:
+        return "No Fitzpatrick type is known of any case."
+    return (
+        f"A Fitzpatrick type is known of {count(types.n.sum())} cases, of all folds; the table at "
+        "the end of this section sets it beside the estimate, which is no validation."
+    )
+
+
+def _list_types(types: pd.DataFrame) -> TableView:
+    header = ["Fitzpatrick type", "Cases", "With an estimate", "Lowest", "Median", "Highest"]
+    rows = [
+        (
+            row[SEEN],
+            count(row.n),
+            count(row.estimated),
+            *(number(row[key], 1) for key in ("lowest", "median", "highest")),
+        )
+        for _, row in types.iterrows()
+    ]
+    caption = "Individual typology angle in degrees, unvalidated, by the type that somebody saw"
+    return word_table(caption, header, rows)
 
 
 def _group(name: str) -> str:
@@ -94,6 +123,8 @@ def _list_groups(own: pd.DataFrame, interval: str) -> TableView:
 
 
 def _word_attribute(name: str) -> str:
+    if name == SEEN:
+        return "Fitzpatrick type"
     words = _group(name)
     return f"{words}, unvalidated" if name == ESTIMATED else words
 
