@@ -4,6 +4,7 @@ The processes are this machine's, or those of a Ray cluster; what comes out is t
 same function is applied to the same items. See `pipeline.cluster` for what a cluster must have.
 """
 
+import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -47,6 +48,15 @@ class ParallelParams:
     def cluster(self) -> str | None:
         """Address of the cluster; `None` with `local`."""
         return self.ray_address if self.engine == RAY else None
+
+
+def add_workers_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--workers`, for `with_workers`."""
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
+    )
 
 
 def map_in_order(

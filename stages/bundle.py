@@ -7,7 +7,6 @@ models/operating_points models/gate reports/evaluate reports/benchmark models/bu
 import argparse
 import csv
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -113,23 +112,11 @@ def gather_evidence(args: argparse.Namespace, cases: pd.DataFrame) -> Evidence:
 
 def list_sources(cases: pd.DataFrame) -> list[Source]:
     """Count the images by source and licence; those that stage `sample` generated are marked."""
-    generated = find_generated()
+    generated = manifest.generated_sources(cases)
     return [
         Source(name, licence, len(rows), name in generated)
         for (name, licence), rows in cases.groupby(["source", "licence"])
     ]
-
-
-def find_generated() -> set[str]:
-    """Name the sources that are read from what stage `sample` wrote."""
-    folders = {name: Path(source["path"]) for name, source in read_mapping("sources").items()}
-    names = set(read_mapping("sample")) & set(folders)
-    return {name for name in names if folders[name].parts[-2:] == ("sample", name)}
-
-
-def read_mapping(section: str) -> dict[str, Any]:
-    """Read a section whose entries a recipe may take away, by an empty mapping or null."""
-    return {name: entry for name, entry in (params.read_section(section) or {}).items() if entry}
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -24,7 +24,7 @@ from pipeline.images.crop import NO_BORDER, CropParams
 from pipeline.images.decode import FALLBACK, DecodeParams, ImageError
 from pipeline.images.png import encode_png
 from pipeline.images.preprocess import cut_crops
-from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.parallel import ParallelParams, add_workers_option, map_in_order
 from pipeline.reuse import digest_of_making, is_made_by, remember
 from pipeline.shards.archives import COLUMNS, SUFFIX, EncodedShards, EncodedWriter
 from pipeline.shards.plan import Previous, Step, plan_steps, select_missing
@@ -203,11 +203,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("manifest", type=Path, help="table of cases written by stage split")
     parser.add_argument("target", type=Path, help="folder to write, or an earlier result")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
-    )
+    add_workers_option(parser)
     return parser.parse_args(argv)
 
 

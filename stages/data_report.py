@@ -23,7 +23,7 @@ from pipeline.images.contact_sheet import Tile, draw_sheet, encode_sheet, fold
 from pipeline.images.decode import Decoded, DecodeParams, decode
 from pipeline.images.png import decode_png
 from pipeline.page import Picture, Section, render_page, save_table
-from pipeline.shards.archives import EncodedShards
+from pipeline.shards.archives import EncodedShards, open_smallest
 from pipeline.storage import atomic_folder, atomic_write, read_json
 
 TILE_PX = 160
@@ -94,7 +94,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def read_inputs(args: argparse.Namespace) -> Inputs:
     """Read the tables, and open the smallest crops."""
-    sizes = sorted(int(path.name) for path in args.crops.iterdir() if path.name.isdigit())
     return Inputs(
         accounts={
             source: read_json(args.ingested / source / "summary.json")
@@ -104,7 +103,7 @@ def read_inputs(args: argparse.Namespace) -> Inputs:
         proof=read_json(args.split / "proof.json"),
         duplicates=pd.read_csv(args.split / "duplicates.csv", dtype=str, keep_default_na=False),
         boxes=pd.read_csv(args.crops / "boxes.csv", dtype={"image_id": str}).set_index("image_id"),
-        crops=EncodedShards(args.crops / str(sizes[0])),
+        crops=open_smallest(args.crops),
     )
 
 

@@ -19,7 +19,7 @@ from pipeline.scoring.ensemble import combine, make_reference, save_reference
 from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.fold_predictions import choose_deployed, list_predictions, read_folds
 from pipeline.scoring.predictions import PROBABILITIES, RANK_SCORES, labels_of, split_of
-from pipeline.storage import atomic_write, write_json
+from pipeline.storage import write_csv, write_json
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -44,13 +44,9 @@ def main(argv: list[str] | None = None) -> None:
 
     save_reference(args.target / "reference.npz", references)
     write_json(args.target / "probability_map.json", fitted.to_json())
-    with atomic_write(args.target / "calibration.csv", "w") as file:
-        compared.assign(chosen=compared.method == method).to_csv(file, index=False)
-    with atomic_write(args.target / "predictions.csv", "w") as file:
-        scored.to_csv(file, index=False)
-    with atomic_write(args.target / "members.csv", "w") as file:
-        # Nine significant digits bring a float32 back exactly.
-        list_predictions(by_fold).to_csv(file, index=False, float_format="%.9g")
+    write_csv(args.target / "calibration.csv", compared.assign(chosen=compared.method == method))
+    write_csv(args.target / "predictions.csv", scored)
+    write_csv(args.target / "members.csv", list_predictions(by_fold), digits=9)
     print(
         f"ensemble: {len(references)} members, {known.sum()} {settings.held_out_words} and "
         f"{(~known).sum()} test cases, probabilities by {method} in {args.target}"

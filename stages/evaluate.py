@@ -37,7 +37,7 @@ from pipeline.scoring.metrics import ScoredCases, confusion, every_case_once, ma
 from pipeline.scoring.predictions import Predicted, labels_of, read_ensemble
 from pipeline.scoring.tables import OUT_OF_FOLD
 from pipeline.scoring.too_good import refuse_too_good
-from pipeline.storage import atomic_write, read_json, write_json
+from pipeline.storage import read_json, write_csv, write_json
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -131,8 +131,7 @@ def measure_out_of_fold(
 def write_tables(target: Path, **written: pd.DataFrame) -> None:
     """Write each table as CSV under its name."""
     for name, table in written.items():
-        with atomic_write(target / f"{name}.csv", "w") as file:
-            table.to_csv(file, index=False)
+        write_csv(target / f"{name}.csv", table)
 
 
 def read_recipe(

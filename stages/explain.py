@@ -58,9 +58,9 @@ from pipeline.scoring.map_checks import (
     word_gains,
 )
 from pipeline.scoring.predictions import labels_of, read_ensemble
-from pipeline.shards.archives import EncodedShards
+from pipeline.shards.archives import open_smallest
 from pipeline.shards.arrays import ArrayShards
-from pipeline.storage import atomic_write, write_json
+from pipeline.storage import write_csv, write_json
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
         checks = check_maps(tested, looked, drawn, settings, executor)
     shown = show(tested, looked, shelves, cells=settings.occlusion.grid)
     write_galleries(args, shown, shelves, word_gains(checks), settings)
-    write_table(args.target / "checks.csv", checks)
+    write_csv(args.target / "checks.csv", pd.DataFrame(checks))
     write_json(args.target / "explain.json", summarise(tested, looked, shelves, checks))
     cpu = sum(os.times()[:4])  # of this process and of those that it waited for
     print(
@@ -220,8 +220,7 @@ def prepare(
     scorer = Scorer(bundle.load(args.bundle), threads=1)  # each thread asks on its own
     questions = []
     for place, case in enumerate(tested.cases.iloc[rows].itertuples(index=False)):
-        age = None if np.isnan(case.age_years) else case.age_years
-        patient = Patient(age, case.sex or None, case.site or None)
+        patient = Patient.of_case(case)
         sizes = [(job.member.crop_px, job.member.input_px) for job in jobs]
         expected = {size: job.pixels[place] for size, job in zip(sizes, jobs, strict=True)}
         path = Path(case.path)
@@ -295,8 +294,7 @@ def write_galleries(
     settings: ExplainParams,
 ) -> None:
     """Draw the galleries, and write their cases and maps."""
-    smallest = min(int(path.name) for path in args.crops.iterdir() if path.name.isdigit())
-    crops = EncodedShards(args.crops / str(smallest))
+    crops = open_smallest(args.crops)
     style = SheetStyle(settings.tile_px, settings.opacity, settings.contours)
     for name, counts in gallery.count(shelves).items():
         case_maps.draw_shelves(
@@ -306,9 +304,10 @@ def write_galleries(
             lambda image_id: decode_png(crops.read(image_id)),
             style,
         )
-    write_table(args.target / "cases.csv", case_maps.save_cases(args.target / "maps", shown))
+    saved = case_maps.save_cases(args.target / "maps", shown)
+    write_csv(args.target / "cases.csv", pd.DataFrame(saved))
     cases = {case.image_id: case for shelf in shown for case in shelf.cases}
-    write_table(args.target / "maps.csv", case_maps.map_rows(cases.values()))
+    write_csv(args.target / "maps.csv", pd.DataFrame(case_maps.map_rows(cases.values())))
 
 
 def summarise(
@@ -331,12 +330,6 @@ def summarise(
         "largest_graph_difference": looked.difference,
         "gains": nest_gains(checks),
     }
-
-
-def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows as CSV; what is undefined stays empty."""
-    with atomic_write(path, "w") as file:
-        pd.DataFrame(rows).to_csv(file, index=False)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

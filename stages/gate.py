@@ -15,16 +15,16 @@ from tqdm import tqdm
 
 from pipeline import manifest, params
 from pipeline.command import run_stage
-from pipeline.images.descriptors import describe
-from pipeline.images.gate import WORDS, InputGate
-from pipeline.images.gate_fit import GateParams, fit_gate
-from pipeline.images.gate_json import to_json
+from pipeline.images.gate.descriptors import describe
+from pipeline.images.gate.fit import GateParams, fit_gate
+from pipeline.images.gate.json_form import to_json
+from pipeline.images.gate.limits import WORDS, InputGate
 from pipeline.images.png import decode_png
 from pipeline.manifest import TEST
-from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.parallel import ParallelParams, add_workers_option, map_in_order
 from pipeline.scoring.decisions import draw_resamples, flat, share_estimate
-from pipeline.shards.archives import EncodedShards, Place
-from pipeline.storage import atomic_write, write_json
+from pipeline.shards.archives import Place, open_smallest
+from pipeline.storage import write_csv, write_json
 
 ANY = "any"
 
@@ -43,8 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     flagged = count_flagged(gate, descriptors[test], cases[test])
     write_json(args.target / "gate.json", to_json(gate))
-    with atomic_write(args.target / "flagged.csv", "w") as file:
-        flagged.to_csv(file, index=False)
+    write_csv(args.target / "flagged.csv", flagged)
     warned = int(flagged.set_index("reason").flagged[ANY])
     print(
         f"gate: fitted on {gate.images} images; {warned} of {test.sum()} test images flagged, "
@@ -54,8 +53,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def describe_cases(cases: pd.DataFrame, crops: Path, parallel: ParallelParams) -> np.ndarray:
     """Describe the smallest crop of every case, `(n, len(FEATURES))` float64."""
-    smallest = min(int(path.name) for path in crops.iterdir() if path.name.isdigit())
-    shards = EncodedShards(crops / str(smallest))
+    shards = open_smallest(crops)
     rows = zip(cases.image_id, cases.width_px, cases.height_px, strict=True)
     jobs = ((shards.place(name), int(width), int(height)) for name, width, height in rows)
     found = map_in_order(describe_crop, jobs, parallel.processes, parallel.cluster)
@@ -91,11 +89,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("table", type=Path, help="manifest written by stage split")
     parser.add_argument("crops", type=Path, help="folder written by stage crop")
     parser.add_argument("target", type=Path, help="folder to write")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
-    )
+    add_workers_option(parser)
     return parser.parse_args(argv)
 
 

@@ -22,7 +22,7 @@ from pipeline.network.member_params import MemberParams
 from pipeline.network.predict import predict_cases
 from pipeline.network.scored import load_scored
 from pipeline.network.views import average_views, check_views
-from pipeline.storage import atomic_write, write_json
+from pipeline.storage import write_csv, write_json
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             tables.append(as_table(scores, cases.image_ids, args.member, args.fold, part))
     predictions = pd.concat(tables)
-    with atomic_write(args.target / "predictions.csv", "w") as file:
-        # Nine significant digits bring a float32 back exactly.
-        predictions.to_csv(file, index=False, float_format="%.9g")
+    write_csv(args.target / "predictions.csv", predictions, digits=9)
     write_json(args.target / "summary.json", summary)
     print(f"predict: {len(predictions)} cases by {args.member}-{args.fold} in {args.target}")
 

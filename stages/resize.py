@@ -18,9 +18,9 @@ from pipeline import params
 from pipeline.command import run_stage
 from pipeline.images.png import decode_png
 from pipeline.images.resize import ResizeParams, resize_to_square
-from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.parallel import ParallelParams, add_workers_option, map_in_order
 from pipeline.reuse import digest_of_making, is_made_by, remember
-from pipeline.shards.archives import EncodedShards, Place
+from pipeline.shards.archives import EncodedShards, Place, crop_sizes
 from pipeline.shards.array_writer import ArrayWriter
 from pipeline.shards.arrays import COLUMNS, SUFFIX, ArrayShards
 from pipeline.shards.plan import Previous, Step, plan_steps, select_missing
@@ -111,7 +111,7 @@ def read_sizes(member: str) -> tuple[int, int]:
 
 def open_crops(source: Path, crop_px: int, member: str) -> EncodedShards:
     """Open the crops of one size."""
-    sizes = sorted(int(folder.name) for folder in source.glob("*") if folder.name.isdigit())
+    sizes = crop_sizes(source)
     if crop_px not in sizes:
         raise params.ParamsError(
             f"{params.PARAMS_FILE}: section 'member.{member}': crop_px must be a size that stage "
@@ -125,11 +125,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--member", required=True, help="key of section `member` of params.yaml")
     parser.add_argument("source", type=Path, help="folder written by stage crop")
     parser.add_argument("target", type=Path, help="folder to write, or an earlier result")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
-    )
+    add_workers_option(parser)
     return parser.parse_args(argv)
 
 

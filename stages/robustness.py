@@ -12,34 +12,33 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from pipeline import manifest, params
-from pipeline.cad.corrupted import SCORES, Job, Result, read_original, score_case
+from pipeline.cad.corrupted import SCORES, Job, Result, score_case
+from pipeline.cad.corrupted_sheet import draw_examples
 from pipeline.cad.inference import Patient
-from pipeline.classes import CLASSES
 from pipeline.command import run_stage
 from pipeline.deploy import bundle as bundles
 from pipeline.deploy.bundle import Bundle
-from pipeline.images.contact_sheet import Tile, draw_sheet, encode_sheet
-from pipeline.images.corruptions.catalogue import CORRUPTIONS, SEVERITIES, corrupt
-from pipeline.images.decode import DecodeParams, ImageError
+from pipeline.images.corruptions.catalogue import CORRUPTIONS
+from pipeline.images.decode import ImageError
 from pipeline.manifest import TEST
-from pipeline.parallel import ParallelParams, map_in_order
+from pipeline.parallel import ParallelParams, add_workers_option, map_in_order
 from pipeline.scoring import robustness_plots
 from pipeline.scoring.decisions import draw_resamples
 from pipeline.scoring.predictions import labels_of
 from pipeline.scoring.robustness import (
     RobustnessParams,
+    choose_examples,
     draw_cases,
     group_rows,
     out_of_order,
     summarise,
+    target_scores,
 )
 from pipeline.scoring.robustness_cells import (
-    CLEAN,
     FLIPS,
     MACRO,
     Decision,
@@ -49,12 +48,11 @@ from pipeline.scoring.robustness_cells import (
     measure_cells,
     measure_clean,
 )
-from pipeline.storage import atomic_write, write_json
+from pipeline.storage import write_csv, write_json
 
 # Mean levels. A large JPEG, which the CAD decodes at a fraction of its size, differs by less;
 # another orientation or order of colours by far more.
 MOST_FILE_CHANGE = 3.0
-CELL_PX = (165, 220)
 GROUPS = {name: corruption.group for name, corruption in CORRUPTIONS.items()}
 
 # What is drawn, and what ends its files' names; the second has intervals even of a few cases.
@@ -72,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
     found = list(tqdm(results, desc="robustness", total=len(jobs), unit="case"))
     refuse_problems([result.problem for result in found if result.problem])
     table = pd.DataFrame([row for result in found for row in result.rows])
-    write_table(args.target, "scores", table)
+    write_csv(args.target / "scores.csv", table, digits=9)
     pictures = arrange(
         table,
         cases.image_id,
@@ -120,12 +118,11 @@ def choose_cases(table: pd.DataFrame, settings: RobustnessParams) -> pd.DataFram
 
 def make_job(case: Any, bundle: Bundle, settings: RobustnessParams) -> Job:
     """Put together what scores one row of the manifest."""
-    age = None if np.isnan(case.age_years) else case.age_years
     return Job(
         case.image_id,
         Path(case.path),
         case.sha256,
-        Patient(age, case.sex or None, case.site or None),
+        Patient.of_case(case),
         bundle.folder,
         bundle.sha256,
         settings.batch_size,
@@ -166,13 +163,13 @@ def report(target: Path, pictures: Pictures, decisions: dict[str, Decision]) -> 
     cells = measure_cells(pictures, decisions)
     interval = pictures.resamples.interval
     rows = [{"group": GROUPS[cell.corruption]} | cell.row for cell in cells]
-    write_table(target, "robustness", as_whole(pd.DataFrame(rows)))
+    write_csv(target / "robustness.csv", as_whole(pd.DataFrame(rows)), digits=9)
     clean = measure_clean(pictures, decisions)
     title = f"test set, n = {clean['n']} cases\n"
     percent = f"{100 * interval:g} %"
     for name, end in DRAWN.items():
         by_group = group_rows(cells, GROUPS, name, interval)
-        write_table(target, f"groups{end}", as_whole(pd.DataFrame(by_group)))
+        write_csv(target / f"groups{end}.csv", as_whole(pd.DataFrame(by_group)), digits=9)
         robustness_plots.plot_curves(
             target / f"curves{end}.png",
             name,
@@ -196,80 +193,12 @@ def as_whole(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: "Int64" for name in table if name.endswith(ends)})
 
 
-def write_table(target: Path, name: str, table: pd.DataFrame) -> None:
-    with atomic_write(target / f"{name}.csv", "w") as file:
-        table.to_csv(file, index=False, float_format="%.9g")
-
-
-def target_scores(table: pd.DataFrame, decision: Decision) -> pd.DataFrame:
-    """Sum a target's probabilities: a row for each case, a column for (corruption, severity)."""
-    scores = table[[f"p_{name}" for name in decision.classes]].sum(axis=1, skipna=False)
-    return (
-        table.assign(score=scores)
-        .pivot(index="image_id", columns=["corruption", "severity"], values="score")
-        .sort_index()
-    )
-
-
-def choose_examples(
-    chances: pd.DataFrame, labels: np.ndarray, decision: Decision, worst: list[str]
-) -> list[str]:
-    """Order the cases for showing: found positives first, then by how far the scores fall."""
-    clean = chances[CLEAN, 0]
-    positive = np.isin(labels, [CLASSES.index(name) for name in decision.classes])
-    found = positive & (clean >= (decision.threshold or 0.0))
-    fall = clean - chances[worst].mean(axis=1) if worst else clean
-    order = pd.DataFrame({"missed": ~found, "rise": -fall}).sort_values(["missed", "rise"])
-    return order.index.tolist()
-
-
-def draw_examples(
-    path: Path,
-    jobs: list[Job],
-    chances: pd.DataFrame,
-    threshold: float | None,
-    *,
-    worst: list[str],
-    limits: DecodeParams,
-) -> None:
-    """Show cases, clean and under the worst corruptions, a row each, with what the CAD says."""
-    sheet = []
-    for job in jobs:
-        pixels, known = read_original(job, limits), chances.loc[job.image_id]
-        for name in worst:
-            row = [Tile(pixels, f"{job.image_id}, clean: {verdict(known[CLEAN, 0], threshold)}")]
-            for severity in SEVERITIES:
-                score = known[name, severity]
-                if np.isnan(score):
-                    continue
-                tile = corrupt(
-                    pixels, name, severity=severity, image_id=job.image_id, seed=job.seed
-                )
-                words = f"{name.replace('_', ' ')} {severity}: {verdict(score, threshold)}"
-                row.append(Tile(tile, words))
-            sheet.append(row)
-    if sheet:
-        with atomic_write(path) as file:
-            file.write(encode_sheet(draw_sheet(sheet, cell_px=CELL_PX)))
-
-
-def verdict(score: float, threshold: float | None) -> str:
-    """Word a score and its decision."""
-    if threshold is None:
-        return f"{score:.2f}"
-    return f"{score:.2f}, {'malignant' if score >= threshold else 'benign'}"
-
-
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="stages.robustness", description=__doc__)
     parser.add_argument("table", type=Path, help="manifest written by stage split")
     parser.add_argument("bundle", type=Path, help="folder written by stage bundle")
     parser.add_argument("target", type=Path, help="folder to write")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
-    )
+    add_workers_option(parser)
     return parser.parse_args(argv)
 
 

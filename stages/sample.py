@@ -19,7 +19,7 @@ from pipeline.cases.sample_tables import make_tables
 from pipeline.command import run_stage
 from pipeline.images.copies import copy_jpeg, encode_jpeg
 from pipeline.images.synthetic import render
-from pipeline.storage import atomic_write
+from pipeline.storage import atomic_write, write_csv
 
 # As the published archives unpack, and as the archive's command line tool is told to.
 IMAGE_FOLDERS = {
@@ -35,8 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     images = plan_images(args.source, settings)
     write_images(images, args.target / IMAGE_FOLDERS[args.source], workers=os.cpu_count() or 1)
     for name, table in make_tables(args.source, images).items():
-        with atomic_write(args.target / name, "w") as file:
-            table.to_csv(file, index=False, lineterminator="\n")
+        write_csv(args.target / name, table)
     copies = sum(bool(image.copy) for image in images)
     print(f"sample: {len(images)} images, {copies} of them planted duplicates, in {args.target}")
 

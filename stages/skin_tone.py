@@ -15,23 +15,21 @@ from pipeline import manifest, params
 from pipeline.command import run_stage
 from pipeline.images.png import decode_png
 from pipeline.images.skin_tone import estimate_ita
-from pipeline.parallel import ParallelParams, map_in_order
-from pipeline.shards.archives import EncodedShards, Place
-from pipeline.storage import atomic_write
+from pipeline.parallel import ParallelParams, add_workers_option, map_in_order
+from pipeline.shards.archives import Place, open_smallest
+from pipeline.storage import write_csv
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cases = manifest.read(args.table)
-    smallest = min(int(path.name) for path in args.crops.iterdir() if path.name.isdigit())
-    crops = EncodedShards(args.crops / str(smallest))
+    crops = open_smallest(args.crops)
     parallel = params.load("parallel", ParallelParams).with_workers(args.workers)
     places = (crops.place(image_id) for image_id in cases.image_id)
     found = map_in_order(estimate_tone, places, parallel.processes, parallel.cluster)
     bar = tqdm(found, desc="skin_tone", total=len(cases), unit="image")
     table = pd.DataFrame(bar, columns=["image_id", "ita_degrees", "ita_group"])
-    with atomic_write(args.target / "skin_tone.csv", "w") as file:
-        table.to_csv(file, index=False)
+    write_csv(args.target / "skin_tone.csv", table)
     unknown = int((table.ita_group == "").sum())
     print(f"skin_tone: {len(table)} images, {unknown} with too little skin in {args.target}")
 
@@ -51,11 +49,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("table", type=Path, help="manifest written by stage split")
     parser.add_argument("crops", type=Path, help="folder written by stage crop")
     parser.add_argument("target", type=Path, help="folder to write")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        help="processes, instead of params.yaml's parallel.workers; no byte depends on it",
-    )
+    add_workers_option(parser)
     return parser.parse_args(argv)
 
 

@@ -24,7 +24,7 @@ from pipeline.cases.proof import prove
 from pipeline.cases.split import SplitParams, join_sources, read_parts, split
 from pipeline.command import run_stage
 from pipeline.scoring.ensemble_params import check_calibration
-from pipeline.storage import atomic_write, write_json
+from pipeline.storage import write_csv, write_json
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -40,8 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     kept = parted[~parted.is_repeated].sort_values("image_id").drop(columns="is_repeated")
     proof["metadata_alone"] = measure_leak(kept, settings)
     write_json(args.target / "proof.json", proof)
-    with atomic_write(args.target / "duplicates.csv", "w") as file:
-        list_pairs(cases, duplicates).to_csv(file, index=False, lineterminator="\n")
+    write_csv(args.target / "duplicates.csv", list_pairs(cases, duplicates))
     manifest.write(kept, args.target / "manifest.csv")
     contradicted = proof["repeated_with_different_diagnosis"]
     if contradicted:

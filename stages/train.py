@@ -30,7 +30,7 @@ from pipeline.network.run import Run
 from pipeline.network.train import Outcome, train
 from pipeline.network.train_params import TrainParams
 from pipeline.network.weights_file import save_weights
-from pipeline.storage import atomic_write, remove_partial_files, write_json
+from pipeline.storage import atomic_write, remove_partial_files, write_csv, write_json
 
 # DVC deletes a stage's outs when it starts; what a killed run resumes from lives outside them.
 RESUME = Path(".resume/train")
@@ -102,8 +102,7 @@ def write_results(args: argparse.Namespace, run: Run, outcome: Outcome, seconds:
     weights = args.target / "weights.weights.h5"
     save_weights(run.model, weights)
     history = pd.DataFrame(outcome.history)
-    with atomic_write(args.target / "history.csv", "w") as file:
-        history.to_csv(file, index=False)
+    write_csv(args.target / "history.csv", history)
     member, model = run.member, run.model
     write_json(
         args.target / "summary.json",

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from pipeline.images.copies import encode_jpeg
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
-from pipeline.images.descriptors import describe
-from pipeline.images.gate import BLURRED, OVER_EXPOSED, UNDER_EXPOSED
+from pipeline.images.gate.descriptors import describe
+from pipeline.images.gate.limits import BLURRED, OVER_EXPOSED, UNDER_EXPOSED
 from pipeline.images.preprocess import cut_crops
 from tools.gate_pictures import DESIGNED_ON, KEPT_ASIDE, Drawing
 

@@ -29,8 +29,8 @@ from pipeline import params, storage
 from pipeline.command import run_stage
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
-from pipeline.images.gate import WORDS, InputGate
-from pipeline.images.gate_fit import fit_gate
+from pipeline.images.gate.fit import fit_gate
+from pipeline.images.gate.limits import WORDS, InputGate
 from tools.gate_sets import (
     ASIDE,
     DESIGNED,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
@@ -19,9 +19,9 @@ from pipeline.classes import CLASSES, TARGETS
 from pipeline.demographics import encode_demographics
 from pipeline.deploy import bundle as bundles
 from pipeline.deploy.bundle import Bundle, BundleError
-from pipeline.images import gate_json
-from pipeline.images.descriptors import describe
-from pipeline.images.gate import InputGate
+from pipeline.images.gate import json_form
+from pipeline.images.gate.descriptors import describe
+from pipeline.images.gate.limits import InputGate
 from pipeline.images.preprocess import Preprocessed, preprocess
 from pipeline.storage import read_json, sha256_of
 
@@ -56,6 +56,12 @@ class Patient:
         if self.age_years is not None and math.isnan(self.age_years):
             raise ValueError("age must be a number of years or left out. Got: nan.")
         self.vector()
+
+    @classmethod
+    def of_case(cls, case: Any) -> Self:
+        """Take a row of the manifest, whose unknowns are NaN and empty text."""
+        age = None if math.isnan(case.age_years) else case.age_years
+        return cls(age, case.sex or None, case.site or None)
 
     def vector(self) -> np.ndarray:
         """Encode for the network, `(1, DEMOGRAPHICS_WIDTH)` float32; all zeros where unknown."""
@@ -190,7 +196,7 @@ class Scorer:
 def _read_gate(bundle: Bundle) -> InputGate:
     path = bundle.folder / bundles.GATE_FILE
     try:
-        return gate_json.from_json(read_json(path))
+        return json_form.from_json(read_json(path))
     except ValueError as error:
         raise BundleError(f"{path}: {error}") from None
 

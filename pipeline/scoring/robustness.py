@@ -18,7 +18,15 @@ from pipeline.classes import CLASSES
 from pipeline.scoring.bootstrap import estimate_of
 from pipeline.scoring.decisions import UNDEFINED, Rows, flat
 from pipeline.scoring.paired import Difference, subtract
-from pipeline.scoring.robustness_cells import FLIPS, MACRO, Cell, Pictures, drop_columns
+from pipeline.scoring.robustness_cells import (
+    CLEAN,
+    FLIPS,
+    MACRO,
+    Cell,
+    Decision,
+    Pictures,
+    drop_columns,
+)
 
 # A stronger corruption may let the crop find another box, and so change the inputs a little less.
 SLACK = 0.9
@@ -162,6 +170,28 @@ def out_of_order(pictures: Pictures) -> list[str]:
         if (means[1:] < SLACK * means[:-1]).any():
             wrong.append(corruption)
     return wrong
+
+
+def target_scores(table: pd.DataFrame, decision: Decision) -> pd.DataFrame:
+    """Sum a target's probabilities: a row for each case, a column for (corruption, severity)."""
+    scores = table[[f"p_{name}" for name in decision.classes]].sum(axis=1, skipna=False)
+    return (
+        table.assign(score=scores)
+        .pivot(index="image_id", columns=["corruption", "severity"], values="score")
+        .sort_index()
+    )
+
+
+def choose_examples(
+    chances: pd.DataFrame, labels: np.ndarray, decision: Decision, worst: list[str]
+) -> list[str]:
+    """Order the cases for showing: found positives first, then by how far the scores fall."""
+    clean = chances[CLEAN, 0]
+    positive = np.isin(labels, [CLASSES.index(name) for name in decision.classes])
+    found = positive & (clean >= (decision.threshold or 0.0))
+    fall = clean - chances[worst].mean(axis=1) if worst else clean
+    order = pd.DataFrame({"missed": ~found, "rise": -fall}).sort_values(["missed", "rise"])
+    return order.index.tolist()
 
 
 def _most_flips(cells: Iterable[Cell], target: str) -> dict[str, Any] | None:

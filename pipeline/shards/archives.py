@@ -64,6 +64,23 @@ class EncodedWriter(ShardWriter):
         )
 
 
+def crop_sizes(folder: Path) -> list[int]:
+    """List the sizes, in pixels, that stage `crop` wrote into a folder, the smallest first."""
+    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
+
+
+def open_smallest(folder: Path) -> "EncodedShards":
+    """Open the smallest crops that stage `crop` wrote into a folder.
+
+    Raises:
+        StorageError: There is none.
+    """
+    sizes = crop_sizes(folder)
+    if not sizes:
+        raise StorageError(f"{folder} must hold crops. Run the stage `crop` that writes them.")
+    return EncodedShards(folder / str(sizes[0]))
+
+
 class EncodedShards:
     """Encoded images that an `EncodedWriter` wrote.
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 from onnx import helper, numpy_helper
 from PIL import Image
@@ -218,6 +219,13 @@ def test_a_missing_image_is_named(scorer, tmp_path):
 def test_impossible_demographics_are_refused(known, message):
     with pytest.raises(ValueError, match=message):
         Patient(*known)
+
+
+def test_what_a_manifest_leaves_empty_is_unknown_to_the_cad():
+    row = {"age_years": float("nan"), "sex": "", "site": "torso"}
+    (case,) = pd.DataFrame([row]).itertuples()
+
+    assert Patient.of_case(case) == Patient(None, None, "torso")
 
 
 def test_a_file_that_is_no_graph_is_refused(folder, tmp_path):

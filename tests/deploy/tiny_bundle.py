@@ -13,8 +13,8 @@ from pipeline.deploy.merge import merge_members
 from pipeline.images.crop import CropParams
 from pipeline.images.decode import DecodeParams
 from pipeline.images.field import BorderParams
-from pipeline.images.gate import OF_DISTANCE, RULES, WORDS, Distance, InputGate
-from pipeline.images.gate_json import to_json
+from pipeline.images.gate.json_form import to_json
+from pipeline.images.gate.limits import OF_DISTANCE, RULES, WORDS, Distance, InputGate
 from pipeline.images.preprocess import PREPROCESSING_VERSION
 from pipeline.scoring.ensemble import make_reference
 from pipeline.scoring.probability_map import RANK_LOGISTIC, LinearMap

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from pipeline.shards.archives import EncodedShards, EncodedWriter
+from pipeline.shards.archives import EncodedShards, EncodedWriter, open_smallest
 from pipeline.storage import StorageError
 
 # Lengths below, at and above tar's block of 512 bytes.
@@ -18,6 +18,19 @@ def write(folder, files=FILES, shard_images=2):
             if number % shard_images == 0:
                 writer.start_shard(f"shard-{number}")
             writer.add(image_id, data, "of " + image_id)
+
+
+def test_the_smallest_crops_are_smallest_by_number_not_by_name(tmp_path):
+    for size in (1024, 512, 768):
+        write(tmp_path / str(size), {f"crop_{size}": b"x"})
+    (tmp_path / "boxes").mkdir()
+
+    assert open_smallest(tmp_path).image_ids == ("crop_512",)
+
+
+def test_a_folder_without_crops_names_the_stage_to_run(tmp_path):
+    with pytest.raises(StorageError, match=r"must hold crops\. Run the stage `crop`"):
+        open_smallest(tmp_path)
 
 
 def test_bytes_come_back(tmp_path):

@@ -29,6 +29,8 @@ from tests.deploy.tiny_bundle import (
     write_model,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = (
     *("data/split/manifest.csv", "models/export", "models/ensemble"),
@@ -37,11 +39,6 @@ ARGUMENTS = (
 )
 CALIBRATION = {"method": "best", "regularisation_c": 1.0, "folds": 3, "seed": 0}
 SMALL = {
-    "sample": {"isic_2019": {"seed": 1, "images": 60}},
-    "sources": {
-        "isic_2019": {"form": "isic_2019", "path": "data/sample/isic_2019"},
-        "clinic": {"form": "isic_cli", "path": "../clinic"},
-    },
     "ingest": dataclasses.asdict(PREPROCESSING.decode),
     "crop": dataclasses.asdict(PREPROCESSING.crop),
     "resize": {"resample": PREPROCESSING.resample, "shard_images": 8},
@@ -66,13 +63,14 @@ def write_params(values):
     Path("params.yaml").write_text(json.dumps(values))
 
 
-def cases_table(folds=("0", "0", "test", "1")):
+def cases_table(folds=("0", "0", "test", "1"), folder="data/sample/isic_2019/images"):
     """Forty out-of-fold cases, twenty of the test set, twenty of another fold."""
     rng = np.random.default_rng(4)
     rows = [
         {
             "image_id": f"case_{i:03d}",
             "source": "isic_2019" if i % 2 else "clinic",
+            "path": f"{folder}/case_{i:03d}.jpg" if i % 2 else f"data/raw/clinic/case_{i:03d}.jpg",
             "patient_id": f"patient_{i // 2}",
             "age_years": float("nan"),
             "diagnosis": CLASSES[rng.integers(9)],
@@ -149,7 +147,6 @@ def test_the_bundle_holds_the_contract_and_scores_its_golden_cases(project, caps
     assert capsys.readouterr().out.startswith("bundle: 8 files, model of 0 MiB, 2 golden cases")
 
 
-@pytest.mark.slow
 def test_the_bundle_is_the_same_byte_for_byte_when_built_twice(project):
     main(ARGUMENTS)
     main([*ARGUMENTS[:-1], "models/again"])
@@ -218,8 +215,8 @@ def test_the_card_tells_generated_images_from_real_ones(project):
 
 
 def test_images_of_the_samples_name_but_of_another_folder_are_real(project):
-    sources = SMALL["sources"] | {"isic_2019": {"form": "isic_2019", "path": "data/raw/isic-2019"}}
-    write_params(small_params() | {"sources": sources})
+    cases = cases_table(folder="data/raw/isic_2019/images")
+    manifest.write(cases, project / "data/split/manifest.csv")
 
     main(ARGUMENTS)
 

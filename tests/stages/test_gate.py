@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 
 from pipeline import manifest
-from pipeline.images.descriptors import describe
-from pipeline.images.gate_json import from_json
+from pipeline.images.gate.descriptors import describe
+from pipeline.images.gate.json_form import from_json
 from pipeline.images.png import encode_png
 from pipeline.images.synthetic import render
 from pipeline.shards.archives import EncodedWriter
 from pipeline.storage import read_json
 from stages.gate import main
+
+pytestmark = pytest.mark.slow
 
 VALUES = {
     "gate": {"false_positive_share": 0.1},
@@ -88,7 +90,6 @@ def test_the_gate_is_not_fitted_on_the_test_set(project):
     assert read_json(project / "found/gate.json")["images"] == 40
 
 
-@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(project, monkeypatch):
     monkeypatch.chdir(project)
     main(["manifest.csv", "crop", "again", "--workers", "2"])

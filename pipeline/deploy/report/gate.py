@@ -2,7 +2,7 @@
 
 from pipeline.deploy.report.inputs import Inputs
 from pipeline.deploy.report.words import count, percent, percent_interval
-from pipeline.images.gate import WORDS
+from pipeline.images.gate.limits import WORDS
 from pipeline.page import Section, Text, word_table
 
 ANY = "any"

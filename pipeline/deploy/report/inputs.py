@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from pipeline import manifest
 from pipeline.page import Picture
 from pipeline.storage import read_json
 
@@ -104,11 +105,7 @@ class Inputs:
     @property
     def generated(self) -> list[str]:
         """Sources whose images stage `sample` drew; they show no patient."""
-        return [
-            source
-            for source, cases in self.cases.groupby("source")
-            if ("/" + cases.path).str.contains(f"/sample/{source}/", regex=False).all()
-        ]
+        return manifest.generated_sources(self.cases)
 
     @property
     def whose_images(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.images.gate import (
+from pipeline.images.gate.limits import (
     NOT_A_LESION,
     RULES,
     SHOWN,

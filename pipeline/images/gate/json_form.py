@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.images.descriptors import DESCRIPTOR_VERSION
-from pipeline.images.gate import OF_DISTANCE, WORDS, Distance, InputGate
+from pipeline.images.gate.descriptors import DESCRIPTOR_VERSION
+from pipeline.images.gate.limits import OF_DISTANCE, WORDS, Distance, InputGate
 
 VECTORS, MATRIX = ("centre", "below", "above"), "whitening"
 

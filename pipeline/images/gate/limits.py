@@ -1,7 +1,7 @@
 """Say in plain words why the probabilities of an image may not be trusted.
 
 A gate gives reasons and never refuses: the image is scored all the same. It compares an image's
-descriptor with limits that `pipeline.images.gate_fit` learns from training images: one-sided limits
+descriptor with limits that `pipeline.images.gate.fit` learns from training images: one-sided limits
 of single features, and two of a distance from the training images as a whole. The share of genuine
 images that gets any reason was chosen when it was fitted. Applying a gate needs NumPy alone.
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.images.descriptors import FEATURES
+from pipeline.images.gate.descriptors import FEATURES
 
 BLURRED, EMPTY = "blurred", "empty"
 UNDER_EXPOSED, OVER_EXPOSED = "under_exposed", "over_exposed"

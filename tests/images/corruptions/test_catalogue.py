@@ -138,6 +138,7 @@ def test_result_is_a_photograph_and_the_original_is_left_alone(name):
         assert corrupted.shape == pixels.shape
 
 
+@pytest.mark.slow
 def test_pixels_do_not_depend_on_order_or_process():
     # Another salt of `hash`, another order.
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}

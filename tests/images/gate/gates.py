@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pipeline.images.descriptors import FEATURES
-from pipeline.images.gate import OF_DISTANCE, SHOWN, WORDS, Distance, InputGate
+from pipeline.images.gate.descriptors import FEATURES
+from pipeline.images.gate.limits import OF_DISTANCE, SHOWN, WORDS, Distance, InputGate
 
 GOOD = {
     "sharpness": 1.0,

@@ -1,10 +1,10 @@
-"""Tests of `pipeline.images.descriptors`."""
+"""Tests of `pipeline.images.gate.descriptors`."""
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from pipeline.images.descriptors import (
+from pipeline.images.gate.descriptors import (
     COLOUR_OCTAVES,
     FEATURES,
     OCTAVES,

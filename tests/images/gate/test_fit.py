@@ -1,11 +1,10 @@
-"""Tests of `pipeline.images.gate_fit`."""
+"""Tests of `pipeline.images.gate.fit`."""
 
 import numpy as np
 import pytest
 
-from pipeline.images.descriptors import FEATURES
-from pipeline.images.gate import RULES, WORDS
-from pipeline.images.gate_fit import (
+from pipeline.images.gate.descriptors import FEATURES
+from pipeline.images.gate.fit import (
     FAR,
     LEAST_IMAGES,
     choose_limits,
@@ -14,7 +13,8 @@ from pipeline.images.gate_fit import (
     limits_at,
     measure_apart,
 )
-from tests.images.gates import GOOD, draw, typical
+from pipeline.images.gate.limits import RULES, WORDS
+from tests.images.gate.gates import GOOD, draw, typical
 
 
 def flagged(gate, descriptors):

@@ -1,13 +1,13 @@
-"""Tests of `pipeline.images.gate_json`."""
+"""Tests of `pipeline.images.gate.json_form`."""
 
 import json
 
 import numpy as np
 import pytest
 
-from pipeline.images.gate_fit import fit_gate
-from pipeline.images.gate_json import GateError, from_json, to_json
-from tests.images.gates import draw
+from pipeline.images.gate.fit import fit_gate
+from pipeline.images.gate.json_form import GateError, from_json, to_json
+from tests.images.gate.gates import draw
 
 
 @pytest.fixture(scope="module")

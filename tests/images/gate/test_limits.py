@@ -1,13 +1,13 @@
-"""Tests of `pipeline.images.gate`."""
+"""Tests of `pipeline.images.gate.limits`."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from pipeline.images.descriptors import FEATURES
-from pipeline.images.gate import MOST_SPREADS, OF_DISTANCE, RULES, WORDS
-from tests.images.gates import LIMITS, draw, plain_gate, typical
+from pipeline.images.gate.descriptors import FEATURES
+from pipeline.images.gate.limits import MOST_SPREADS, OF_DISTANCE, RULES, WORDS
+from tests.images.gate.gates import LIMITS, draw, plain_gate, typical
 
 OTHERS = [name for name in OF_DISTANCE if name not in {rule.feature for rule in RULES.values()}]
 
