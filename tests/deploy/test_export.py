@@ -39,6 +39,18 @@ def test_graph_keeps_the_contract_and_runs(exported):
     ]
 
 
+def test_graph_turns_the_image_alone_and_has_its_normalisation_folded(exported):
+    _, path = exported
+    graph = onnx.load(path).graph
+
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("Transpose") == 1
+    assert not {"BatchNormalization", "Reshape", "Identity"} & set(kinds)
+    wide = {tensor.name for tensor in graph.initializer if list(tensor.dims)[2:] == [1, 1]}
+    constants = {name for node in graph.node if node.op_type != "Conv" for name in node.input}
+    assert not wide & constants
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_graph_answers_as_keras_does(exported, count):
     model, path = exported
