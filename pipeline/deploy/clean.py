@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]  # where the channels go
 # Each value out is of the values in at the same place, so the order of the axes does not matter.
 ELEMENTWISE = frozenset({"Add", "Sub", "Mul", "Div", "Sigmoid", "Relu", "Tanh", "Clip"})
-OPTIONS_OF_BASIC = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+BASIC = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
 
 
 def clean(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -37,7 +37,7 @@ def clean(model: onnx.ModelProto) -> onnx.ModelProto:
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """Let ONNX Runtime rewrite a graph at its basic level, which is the same on every machine."""
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = OPTIONS_OF_BASIC
+    options.graph_optimization_level = BASIC
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     with tempfile.TemporaryDirectory(prefix="clean-") as folder:
