@@ -162,7 +162,9 @@ def _estimate(
     interval: float,
 ) -> Estimate:
     plain = estimate_of(*pair, interval)
-    trials = [len(np.unique(units[kind])) for kind in cases_of_share(metric, model)]
+    kinds = cases_of_share(metric, model)
+    # Of a kind without a case nothing can be missed: average precision needs no other class.
+    trials = [len(np.unique(units[kind])) for kind in kinds if kind.any()]
     if plain.value is None or not trials:
         return plain
     return with_width(plain, min(trials), interval)

@@ -206,6 +206,7 @@ def test_every_replica_has_dropouts_of_its_own(several, devices):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_jax_over_two_devices_trains_as_on_one(folder):
     """Dropout and normalisation included: JAX computes over the whole batch."""
     jobs = [job("one", RANDOM), job("all", RANDOM)]

@@ -61,6 +61,7 @@ def test_every_module_but_tensorflow_s_own_imports():
     assert int(output.split()[-1]) > 20
 
 
+@pytest.mark.long
 def test_efficientnet_trains_in_bfloat16_without_tensorflow():
     status, output, errors = run(TRAIN)
 

@@ -15,16 +15,16 @@ SETTINGS = EvaluateParams(200, 0.95, 1, 1.1, COSTS)
 LABELS = np.repeat([0] * 3 + [1] * 12 + [5] * 5, 2)
 
 
-def measured(predicted, scores):
+def measured(predicted, scores, labels=LABELS):
     cases = pd.DataFrame(
         {
-            "image_id": [f"i{k}" for k in range(len(LABELS))],
+            "image_id": [f"i{k}" for k in range(len(labels))],
             "lesion_id": "",
-            "patient_id": [f"p{k // 2}" for k in range(len(LABELS))],
-            "diagnosis": [CLASSES[k] for k in LABELS],
+            "patient_id": [f"p{k // 2}" for k in range(len(labels))],
+            "diagnosis": [CLASSES[k] for k in labels],
         }
     )
-    model = ScoredCases(LABELS, predicted, scores, scores)
+    model = ScoredCases(labels, predicted, scores, scores)
     found = measure_models(cases, {"m": model}, SETTINGS, COSTS.matrix(["MEL"]), "test")
     return found.estimates["m"]
 
@@ -69,6 +69,16 @@ def test_a_class_that_is_never_found_has_a_recall_of_0_with_a_width():
     assert (found["recall_MEL"].value, found["recall_MEL"].low) == (0.0, 0.0)
     assert found["recall_MEL"].high == pytest.approx(beta.ppf(0.975, 1, 3))
     assert found["precision_MEL"].value is None
+
+
+def test_cases_of_one_class_have_no_auroc_and_an_average_precision_of_their_patients():
+    labels = np.zeros(8, int)
+
+    found = measured(labels, np.eye(9)[labels], labels)
+
+    assert found["auroc_MEL"].value is found["macro_auroc"].value is None
+    assert found["average_precision_MEL"].value == 1.0
+    assert found["average_precision_MEL"].low == pytest.approx(beta.ppf(0.025, 4, 1))
 
 
 def test_what_is_undefined_stays_so_and_what_is_inside_keeps_its_percentiles(perfect):
