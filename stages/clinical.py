@@ -50,7 +50,8 @@ LIGHT_TO_DARK = [name for name, _ in ITA_GROUPS]
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     settings = params.load("clinical", ClinicalParams)
-    tested = read_tested(args)
+    cases = manifest.read(args.table)
+    tested = read_tested(args, cases)
     outcomes = clinical.read_outcomes(read_json(args.thresholds / "operating_points.json"))
     calibration = clinical.calibration_table(tested, settings.bins)
     seed = params.read_section("evaluate.seed")
@@ -65,16 +66,16 @@ def main(argv: list[str] | None = None) -> None:
     )
     for name, outcome in tqdm(outcomes.items(), desc="clinical", unit="target"):
         draw_target(args.target, tested, name, outcome, targets=targets, settings=settings)
-    report_subgroups(args, tested, outcomes, settings)
+    report_subgroups(args, cases, tested, outcomes, settings)
     write_json(args.target / "clinical.json", summarise(calibration, decided, tested.deployed))
     print(f"clinical: {len(tested.labels)} test cases, {len(outcomes)} targets in {args.target}")
 
 
-def read_tested(args: argparse.Namespace) -> Tested:
+def read_tested(args: argparse.Namespace, cases: pd.DataFrame) -> Tested:
     """Read the test set and its probabilities, and fit the maps that were not deployed."""
     ensemble = params.load("ensemble", EnsembleParams)
     folds = tuple(params.read_section("split.train_folds"))
-    by_fold = read_folds(args.predictions, ensemble.members, folds, manifest.read(args.table))
+    by_fold = read_folds(args.predictions, ensemble.members, folds, cases)
     predicted = choose_deployed(by_fold, ensemble)
     joined = combine(load_reference(args.ensemble / "reference.npz"), predicted.scores)
     known, test = ~predicted.is_test, predicted.only(TEST)
@@ -160,6 +161,7 @@ def note(row: pd.Series) -> str:
 
 def report_subgroups(
     args: argparse.Namespace,
+    cases: pd.DataFrame,
     tested: Tested,
     outcomes: dict[str, Outcome],
     settings: ClinicalParams,
@@ -178,7 +180,7 @@ def report_subgroups(
         for name, outcome in outcomes.items()
     }
     rows, gaps = measure_subgroups(attributes, targets, tested.resamples, least=settings.least)
-    known = manifest.read(args.table).set_index("image_id").fitzpatrick_skin_type
+    known = cases.set_index("image_id").fitzpatrick_skin_type
     write_tables(
         args.target,
         subgroups=as_table(rows),

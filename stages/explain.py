@@ -45,7 +45,7 @@ from pipeline.network.maps_job import MapsJob, MemberMaps, refuse_other_scores
 from pipeline.network.member_params import MemberParams
 from pipeline.parallel import ParallelParams
 from pipeline.scoring import gallery
-from pipeline.scoring.bootstrap import draw_counts, resampling_units
+from pipeline.scoring.decisions import draw_resamples
 from pipeline.scoring.ensemble_params import EnsembleParams
 from pipeline.scoring.fold_predictions import choose_deployed, read_folds
 from pipeline.scoring.gallery import Answers, Shelf
@@ -246,14 +246,13 @@ def check_maps(
             mean_map(np.stack([maps.heat[0, at] for maps in looked.members])) for at in places
         ],
     }
-    evaluated, units = params.read_section("evaluate"), resampling_units(tested.cases.iloc[drawn])
-    counts = draw_counts(units, repeats=evaluated["bootstrap_repeats"], seed=evaluated["seed"])
+    resamples = draw_resamples(tested.cases.iloc[drawn], params.read_section("evaluate"))
     rows: list[dict[str, Any]] = []
     for number, (kind, heats) in enumerate(kinds.items()):
         seed = (settings.seed, number)
         areas = measure_all(heats, scores, steps=checks.steps, seed=seed, executor=executor)
         found = list(tqdm(areas, desc=f"check {kind}", total=len(drawn)))
-        rows += gain_rows(kind, found, counts=counts, interval=evaluated["interval"])
+        rows += gain_rows(kind, found, counts=resamples.counts, interval=resamples.interval)
     return rows
 
 

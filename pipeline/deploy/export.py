@@ -27,11 +27,11 @@ from pipeline.deploy.graph import (
     write_graph,
 )
 
-# tf2onnx copies the graph before each of its passes, to go on where one fails: half of its time for
-# a large network, and a pass that failed would go unnoticed. Any value turns that off.
+# tf2onnx copies the graph before each of its passes, to go on where one fails: that takes
+# long for a large network, and a pass that failed would go unnoticed. Any value turns that off.
 os.environ["TF2ONNX_CATCH_ERRORS"] = "0"
-# Of its passes those that make shapes constant; what the others do, ONNX Runtime does in less than
-# a second instead of half a minute (`clean`).
+# Of its passes those that make shapes constant; what the others do, ONNX Runtime does faster
+# (`clean`).
 PASSES = ("fold_constants", "reshape_optimizer", "remove_identity")
 
 
